@@ -1,0 +1,1 @@
+"""Detectors: pure NumPy, one question a file."""

@@ -1,0 +1,143 @@
+"""What the engine is told and what it says: its inputs, and the transitions of alarms.
+
+A site's inputs have one recorded order (decision record 0002). Everything here is a plain
+value, so that live operation, recovery and back-testing feed the same function.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.scan import JudgedScans
+from telemetry.site import Level
+
+
+class AlarmKind(StrEnum):
+    """Whether the ground raised the alarm, or the system that watches it."""
+
+    PROCESS = "process"
+    TECHNICAL = "technical"
+
+
+class AlarmState(StrEnum):
+    """Where an alarm stands in its life (ISA-18.2, figure 4: states A to D)."""
+
+    NORMAL = "normal"
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED_UNACKNOWLEDGED = "returned_unacknowledged"
+
+
+class Change(StrEnum):
+    """What can happen to an alarm."""
+
+    RAISE = "raise"  # From no level to one.
+    RISE = "rise"  # To a higher level.
+    FALL = "fall"  # To a lower level, not none.
+    CLEAR = "clear"  # To no level.
+    ACKNOWLEDGE = "acknowledge"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An operator takes responsibility for an alarm."""
+
+    action_id: str
+    occurrence: str
+    person: str
+    comment: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A calculated group is due at an instant of event time."""
+
+    group: int
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A scan group has sent nothing for longer than it may; ends with its next scan."""
+
+    group: int
+    last_sampled_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something technical that happened once: raised and returned in the same instant.
+
+    For example a hole that an edge declares lost, or scans put into quarantine.
+    """
+
+    subject: str  # What it happened to: an edge, a group.
+    rule: str  # A short word: "declared_lost", "quarantined", "implausible_clock".
+    structure: str | None
+    at_us: int
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The inputs of one flush of one site, in the order in which they count.
+
+    Acknowledgements, then scans by (group, seq, row), then silences, happenings and ticks.
+    Each group's scans stand in one `JudgedScans`; groups are ascending.
+    """
+
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+    scans: tuple[JudgedScans, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    ticks: tuple[Tick, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step in the life of an alarm; recorded in the journal, never changed."""
+
+    key: str  # Deterministic: a replay makes the same, so that nothing is recorded twice.
+    occurrence: str  # The alarm: "<channel>/<rule>/<onset in microseconds>".
+    change: Change
+    kind: AlarmKind
+    structure: str | None
+    channel: str  # Or the group or edge that a technical alarm is about.
+    rule: str  # "limit_high", "limit_low", "rate_high_3600", "state", "silence", …
+    level: Level  # After the change; for a clear and an acknowledgement the level before it.
+    previous_level: Level
+    state: AlarmState  # After the change.
+    sampled_us: int  # The instant of the reading, tick or action that made the change.
+    evidence: dict[str, Any]  # Value, unit, bound, deadband, source, onset …: JSON-able.
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of an operator's action."""
+
+    action_id: str
+    accepted: bool
+    reason: str  # A sentence; empty when accepted.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalculatedScans:
+    """Scans of a calculated group, as its ticks made them."""
+
+    group: int
+    at_us: NDArray[np.int64]  # [scan]
+    value: NDArray[np.float64]  # [scan, slot]
+    quality: NDArray[np.int16]  # [scan, slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a flush's inputs led to."""
+
+    transitions: tuple[Transition, ...]
+    decisions: tuple[Decision, ...]
+    calculated: tuple[CalculatedScans, ...]

@@ -1,0 +1,1 @@
+"""HTTP routes, a file per thing that is asked about."""

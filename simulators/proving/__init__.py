@@ -1,0 +1,1 @@
+"""Proving the whole: demo supervisor, ledger comparison, benches; imported by no other room."""

@@ -1,0 +1,169 @@
+"""A site as flat lists: every group and channel by a dense index, in a stable order.
+
+The site file is a tree that people write; detectors, wire and store want arrays. A plan is
+made once per configuration version and never changes.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from telemetry.site import (
+    CalculatedChannel,
+    CalculatedGroup,
+    Channel,
+    Instrument,
+    ScanGroup,
+    Site,
+    Station,
+    Structure,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelPlan:
+    """One channel, and where it hangs."""
+
+    index: int  # Dense over the site, in the order of `SitePlan.channels`.
+    group: int  # Index into `SitePlan.groups`.
+    slot: int
+    channel: Channel | CalculatedChannel
+    instrument: Instrument | None
+    station: Station
+    structure: Structure
+
+    @property
+    def key(self) -> str:
+        """The channel's id in the site file."""
+        return self.channel.id
+
+    @property
+    def calculated(self) -> bool:
+        """Whether the channel is computed from others."""
+        return isinstance(self.channel, CalculatedChannel)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupPlan:
+    """One scan group or calculated group."""
+
+    index: int
+    group: ScanGroup | CalculatedGroup
+    station: Station
+    structure: Structure
+    edge: str | None  # None for a calculated group.
+    slot_count: int  # Highest slot + 1; a slot without a channel stays NaN.
+    layout: int  # Names what the slots are; changes when a slot's meaning does.
+    channels: tuple[ChannelPlan, ...]  # By slot, ascending.
+
+    @property
+    def key(self) -> str:
+        """The group's id in the site file."""
+        return self.group.id
+
+    @property
+    def calculated(self) -> bool:
+        """Whether the group's scans are computed at the centre."""
+        return isinstance(self.group, CalculatedGroup)
+
+    @property
+    def period_us(self) -> int:
+        """Microseconds between scans."""
+        return round(self.group.period_s * 1_000_000)
+
+
+@dataclass(frozen=True, eq=False)
+class SitePlan:
+    """Everything about a site, flat."""
+
+    site: Site
+    groups: tuple[GroupPlan, ...]
+    channels: tuple[ChannelPlan, ...]
+
+    @cached_property
+    def group_by_key(self) -> dict[str, GroupPlan]:
+        """Groups by their id."""
+        return {group.key: group for group in self.groups}
+
+    @cached_property
+    def channel_by_key(self) -> dict[str, ChannelPlan]:
+        """Channels by their id."""
+        return {channel.key: channel for channel in self.channels}
+
+    def groups_of_edge(self, edge: str) -> tuple[GroupPlan, ...]:
+        """Scan groups that an edge reads."""
+        return tuple(group for group in self.groups if group.edge == edge)
+
+
+def plan_of(site: Site) -> SitePlan:
+    """Lay a checked site out flat, in the order of the file: measured groups before calculated."""
+    edge_of_bus = {bus.id: bus.edge for bus in site.buses}
+    groups: list[GroupPlan] = []
+    channels: list[ChannelPlan] = []
+    for structure, station, group in _groups_in_order(site):
+        edge = edge_of_bus[group.bus] if isinstance(group, ScanGroup) else None
+        instruments = {instrument.id: instrument for instrument in station.instruments}
+        of_group = [
+            ChannelPlan(
+                index=len(channels) + n,
+                group=len(groups),
+                slot=channel.slot,
+                channel=channel,
+                instrument=instruments.get(channel.instrument)
+                if isinstance(channel, Channel)
+                else None,
+                station=station,
+                structure=structure,
+            )
+            for n, channel in enumerate(sorted(group.channels, key=lambda one: one.slot))
+        ]
+        channels.extend(of_group)
+        groups.append(
+            GroupPlan(
+                index=len(groups),
+                group=group,
+                station=station,
+                structure=structure,
+                edge=edge,
+                slot_count=of_group[-1].slot + 1,
+                layout=layout_of(group),
+                channels=tuple(of_group),
+            )
+        )
+    return SitePlan(site=site, groups=tuple(groups), channels=tuple(channels))
+
+
+def layout_of(group: ScanGroup | CalculatedGroup) -> int:
+    """Name a group's layout by a hash of what each slot is: channel and the number read for it.
+
+    Two site files agree about a layout exactly when they mean the same by every slot, so
+    nobody has to count versions by hand. The result fits a signed 64-bit integer.
+    """
+    lines = [
+        f"{channel.slot} {channel.id} {_number_read(channel)}"
+        for channel in sorted(group.channels, key=lambda one: one.slot)
+    ]
+    digest = hashlib.sha256("\n".join(lines).encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _number_read(channel: Channel | CalculatedChannel) -> str:
+    if isinstance(channel, CalculatedChannel):
+        return "calculated"
+    register = channel.register_
+    return f"{register.type} {register.byte_order} {register.scale!r} {register.offset!r}"
+
+
+def _groups_in_order(
+    site: Site,
+) -> Iterator[tuple[Structure, Station, ScanGroup | CalculatedGroup]]:
+    stations = [
+        (structure, station) for structure in site.structures for station in structure.stations
+    ]
+    for structure, station in stations:
+        for group in station.scan_groups:
+            yield structure, station, group
+    for structure, station in stations:
+        for calculated in station.calculated_groups:
+            yield structure, station, calculated

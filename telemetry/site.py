@@ -1,0 +1,293 @@
+"""The site file's words: site > structure > station > scan group > channel of an instrument.
+
+These models say what may stand where. What must hold between parts of a file (slots, limits
+in order, references) is checked in `telemetry.site_rules`; files are read, with line numbers
+for every complaint, by `telemetry.site_file`.
+"""
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """Every part of a site file: unknown keys are refused, parts never change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Name(Part):
+    """What people call a thing, in both languages."""
+
+    en: Sentence
+    zh: Sentence
+
+
+class Level(IntEnum):
+    """The four colours, and none."""
+
+    NONE = 0
+    BLUE = 1
+    YELLOW = 2
+    ORANGE = 3
+    RED = 4
+
+
+LevelName = Literal["blue", "yellow", "orange", "red"]
+
+
+class StructureKind(StrEnum):
+    """What kind of ground, or machine, is watched."""
+
+    TAILINGS_DAM = "tailings_dam"
+    SLOPE = "slope"
+    UNDERGROUND = "underground"
+    VENTILATION = "ventilation"
+
+
+class Levels(Part):
+    """Bounds of a limit, in the channel's unit; a level left out is not used."""
+
+    blue: float | None = None
+    yellow: float | None = None
+    orange: float | None = None
+    red: float | None = None
+
+
+class Limit(Part):
+    """Up to four bounds in one direction: the levels of one rule."""
+
+    direction: Literal["high", "low"]
+    levels: Levels
+    deadband: NotNegative = 0.0
+    on_delay_s: NotNegative = 0.0
+    off_delay_s: NotNegative = 0.0
+    source: Sentence  # Document and clause that the bounds come from.
+
+
+class RateLimit(Limit):
+    """Bounds on how fast a channel changes, in the channel's unit per hour, over a window."""
+
+    window_s: Positive
+
+
+class Position(Part):
+    """Where an instrument is, in the site's own coordinates."""
+
+    east_m: float
+    north_m: float
+    elevation_m: float
+
+
+class Instrument(Part):
+    """A device in the field that measures one or more quantities."""
+
+    id: Key
+    type: Key
+    name: Name | None = None
+    serial: Sentence | None = None
+    position: Position | None = None
+
+
+class Register(Part):
+    """Where a channel stands in a Modbus device, and how its words become a number."""
+
+    table: Literal["holding", "input"] = "holding"
+    address: Annotated[int, Field(ge=0, le=65535)]  # 0-based, as on the wire
+    type: Literal["uint16", "int16", "uint32", "int32", "float32", "float64"] = "uint16"
+    byte_order: Literal["ABCD", "DCBA", "BADC", "CDAB"] = "ABCD"
+    scale: float = 1.0  # raw = number * scale + offset
+    offset: float = 0.0
+
+
+class Linear(Part):
+    """value = gain * (raw - zero) + offset."""
+
+    kind: Literal["linear"]
+    gain: float
+    zero: float = 0.0
+    offset: float = 0.0
+
+
+class Polynomial(Part):
+    """value = c0 + c1 raw + c2 raw² + …"""
+
+    kind: Literal["polynomial"]
+    coefficients: Annotated[list[float], Field(min_length=1, max_length=10)]
+
+
+class Thermistor(Part):
+    """Steinhart-Hart: 1 / (a + b ln R + c ln³ R) - 273.15 + trim, from ohms to °C."""
+
+    kind: Literal["thermistor"]
+    a: float
+    b: float
+    c: float
+    trim_c: float = 0.0
+
+
+class TemperatureCorrection(Part):
+    """Adds factor * (T - zero) + offset, all in the corrected channel's unit per °C."""
+
+    channel: Key  # Of the same scan group.
+    factor: float
+    zero_c: float
+    offset: float = 0.0
+
+
+class BarometerCorrection(Part):
+    """Subtracts (barometer - zero), for instruments that are not vented."""
+
+    channel: Key  # Of the same scan group; for another station use a calculated channel.
+    zero: float
+
+
+class VibratingWire(Part):
+    """Common to both vibrating-wire formulas."""
+
+    # A frequency in Hz, or digits (f² / 1000) that the logger has computed already.
+    raw: Literal["frequency_hz", "digits"] = "frequency_hz"
+    temperature: TemperatureCorrection | None = None
+    barometer: BarometerCorrection | None = None
+    # Turns the pressure into the channel's unit: value = scale * pressure + offset.
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+class VibratingWireLinear(VibratingWire):
+    """P = gain * (digits - zero), with the sign of the calibration sheet in the gain."""
+
+    kind: Literal["vibrating_wire_linear"]
+    gain: float
+    zero_digits: float
+
+
+class VibratingWirePolynomial(VibratingWire):
+    """P = a x² + b x + c, where x is the frequency in Hz or the digits, as the sheet says."""
+
+    kind: Literal["vibrating_wire_polynomial"]
+    x: Literal["frequency_hz", "digits"]
+    a: float
+    b: float
+    c: float
+
+
+Conversion = Annotated[
+    Linear | Polynomial | Thermistor | VibratingWireLinear | VibratingWirePolynomial,
+    Field(discriminator="kind"),
+]
+
+
+class State(Part):
+    """A named state of a discrete channel; it may be an alarm level of its own."""
+
+    name: Name
+    level: LevelName | None = None
+
+
+class ChannelBase(Part):
+    """What measured and calculated channels have in common."""
+
+    id: Key  # Unique in the whole site.
+    name: Name | None = None
+    quantity: Key
+    unit: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    slot: Annotated[int, Field(ge=0, lt=128)]
+    resolution: Positive | None = None
+    range: tuple[float, float] | None = None  # Values outside are bad: out of range.
+    limits: list[Limit] = []
+    rate_limits: list[RateLimit] = []
+    # A discrete channel names its states by number and has no limits.
+    states: dict[int, State] | None = None
+    state_on_delay_s: NotNegative = 0.0
+    state_off_delay_s: NotNegative = 0.0
+
+
+class Channel(ChannelBase):
+    """One measured quantity of an instrument."""
+
+    instrument: Key
+    register_: Annotated[Register, Field(alias="register")]
+    conversion: Conversion | None = None  # None: the register already is the value.
+    electrical_range: tuple[float, float] | None = None  # Of the raw number.
+
+
+class CalculatedChannel(ChannelBase):
+    """A quantity computed from other channels of the site, also of other stations."""
+
+    formula: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    inputs: dict[str, Key]  # Names in the formula, and the channels they stand for.
+    constants: dict[str, float] = {}
+    max_age_s: Positive  # An input older than this makes the result bad.
+
+
+class ScanGroup(Part):
+    """Channels that are read together, from one device, at successive instants."""
+
+    id: Key
+    period_s: Positive
+    bus: Key
+    device_id: Annotated[int, Field(ge=0, le=255)]  # The Modbus unit.
+    channels: Annotated[list[Channel], Field(min_length=1, max_length=128)]
+
+
+class CalculatedGroup(Part):
+    """Calculated channels that share a period."""
+
+    id: Key
+    period_s: Positive
+    channels: Annotated[list[CalculatedChannel], Field(min_length=1, max_length=128)]
+
+
+class ModbusTcp(Part):
+    """How to reach a Modbus TCP device or gateway."""
+
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    timeout_s: Positive = 1.0
+
+
+class Bus(Part):
+    """A line from an edge to devices."""
+
+    id: Key
+    edge: Key
+    modbus_tcp: ModbusTcp
+
+
+class Station(Part):
+    """A place with a logger or an edge box; it belongs to one edge at a time."""
+
+    id: Key
+    name: Name
+    instruments: list[Instrument] = []
+    scan_groups: list[ScanGroup] = []
+    calculated_groups: list[CalculatedGroup] = []
+
+
+class Structure(Part):
+    """What is watched: a dam, a slope, a mine, a fan house."""
+
+    id: Key
+    kind: StructureKind
+    name: Name
+    stations: Annotated[list[Station], Field(min_length=1)]
+
+
+class Site(Part):
+    """A whole site file."""
+
+    site: Key
+    name: Name
+    time_zone: str  # IANA name; for showing only, everything is stored in UTC.
+    began_at: datetime  # Nothing can have been measured before.
+    technical_level: LevelName = "yellow"
+    buses: list[Bus] = []
+    structures: Annotated[list[Structure], Field(min_length=1)]
