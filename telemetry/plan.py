@@ -104,6 +104,7 @@ def plan_of(site: Site) -> SitePlan:
     for structure, station, group in _groups_in_order(site):
         edge = edge_of_bus[group.bus] if isinstance(group, ScanGroup) else None
         instruments = {instrument.id: instrument for instrument in station.instruments}
+        in_group: list[Channel | CalculatedChannel] = list(group.channels)
         of_group = [
             ChannelPlan(
                 index=len(channels) + n,
@@ -116,7 +117,7 @@ def plan_of(site: Site) -> SitePlan:
                 station=station,
                 structure=structure,
             )
-            for n, channel in enumerate(sorted(group.channels, key=lambda one: one.slot))
+            for n, channel in enumerate(sorted(in_group, key=lambda one: one.slot))
         ]
         channels.extend(of_group)
         groups.append(
@@ -140,9 +141,10 @@ def layout_of(group: ScanGroup | CalculatedGroup) -> int:
     Two site files agree about a layout exactly when they mean the same by every slot, so
     nobody has to count versions by hand. The result fits a signed 64-bit integer.
     """
+    channels: list[Channel | CalculatedChannel] = list(group.channels)
     lines = [
         f"{channel.slot} {channel.id} {_number_read(channel)}"
-        for channel in sorted(group.channels, key=lambda one: one.slot)
+        for channel in sorted(channels, key=lambda one: one.slot)
     ]
     digest = hashlib.sha256("\n".join(lines).encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -117,7 +117,7 @@ class Linear(Part):
 
 
 class Polynomial(Part):
-    """value = c0 + c1 raw + c2 raw² + …"""
+    """value = c0 + c1 raw + c2 raw² + …."""
 
     kind: Literal["polynomial"]
     coefficients: Annotated[list[float], Field(min_length=1, max_length=10)]
