@@ -1,0 +1,59 @@
+# Groundwatch: everything a newcomer types. `make demo` and `make test` set up what they need.
+
+# The newest Python that is good enough; PYTHON=... names another.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+            command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+            >/dev/null 2>&1 && { echo $$p; exit; }; done; echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+PAGE_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+.PHONY: help install demo test check format scenarios lock clean
+
+help:
+	@echo "make demo       a whole mine on this machine, with a slope that fails within two minutes"
+	@echo "make test       all tests"
+	@echo "make check      ruff, mypy, import contracts"
+	@echo "make scenarios  all six scenarios on real processes"
+	@echo "make install    the 'groundwatch' command in $(VENV)"
+	@echo "make lock       resolve the dependencies again (needs uv)"
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock pyproject.toml deploy/preflight.py deploy/build_page.py $(PAGE_SOURCES)
+	@$(PYTHON) deploy/preflight.py $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what Groundwatch needs (a minute or two the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "Building the page and the 'groundwatch' command ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)
+
+demo: install
+	@$(BIN)/groundwatch demo $(DEMO)
+
+test: install
+	@$(BIN)/python -m pytest $(TESTS)
+
+scenarios: install
+	@$(BIN)/python -m pytest -m real_processes tests/scenarios tests/integration
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# The lock names no index address: every machine uses the index that its pip is set up with.
+lock:
+	uv pip compile pyproject.toml --extra edge --extra server --group build --group dev --universal \
+	  --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --quiet --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) api/dashboard/dist api/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
