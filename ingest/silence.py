@@ -1,0 +1,53 @@
+"""Which scan groups have fallen silent, and which need not be waited for?
+
+Both are about lines, so both are measured in real time, which a scenario's rate scales. Time in
+which the centre was down is nobody's silence: hearing begins when the centre starts.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SILENT_PERIODS = 3.0
+SILENT_AT_LEAST_S = 5.0  # Real: a fast demonstration must not call a slow computer a dead edge.
+GRACE_PERIODS = 2.0
+GRACE_AT_LEAST_S = 3.0
+SETTLING_MAX_S = 30.0  # After a start, at most this long is waited for streams that were known.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hearing:
+    """When each group was last heard, on the real monotonic clock."""
+
+    heard_s: NDArray[np.float64]  # [group] real seconds
+    period_s: NDArray[np.float64]  # [group] scenario seconds
+    measured: NDArray[np.bool_]  # [group] False for calculated groups, which are never silent
+
+    @classmethod
+    def begin(
+        cls, *, period_s: NDArray[np.float64], measured: NDArray[np.bool_], now_s: float
+    ) -> "Hearing":
+        """Start listening: every group counts as heard now."""
+        return cls(np.full(len(period_s), now_s), period_s, measured)
+
+    def hear(self, group: int, now_s: float) -> None:
+        """Note that a scan of a group has come."""
+        self.heard_s[group] = now_s
+
+    def silent(self, now_s: float, rate: float) -> NDArray[np.bool_]:
+        """Tell which measured groups have been silent for three periods, and at least 5 s."""
+        allowed = np.maximum(SILENT_PERIODS * self.period_s / rate, SILENT_AT_LEAST_S)
+        return self.measured & (now_s - self.heard_s > allowed)
+
+    def excused(self, now_s: float, rate: float, *, settled: bool) -> NDArray[np.bool_]:
+        """Tell which groups a tick need not wait for: two periods of grace have ended."""
+        allowed = np.maximum(GRACE_PERIODS * self.period_s / rate, GRACE_AT_LEAST_S)
+        return settled & self.measured & (now_s - self.heard_s > allowed)
+
+
+def has_settled(
+    *, started_s: float, now_s: float, known: set[tuple[str, str]], back: set[tuple[str, str]]
+) -> bool:
+    """Tell whether all edges known before the start are back, or have been waited for enough."""
+    return known <= back or now_s - started_s >= SETTLING_MAX_S
