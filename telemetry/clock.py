@@ -6,12 +6,14 @@ demonstration it is a scenario clock, which runs faster and is shared by all pro
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOOKS_APART_US = 20_000  # How often a shared clock looks whether its file is there yet.
 
 
 class Clock(Protocol):
@@ -69,6 +71,52 @@ class ScenarioClock:
     def real_s_until(self, at_us: int) -> float:
         """Real seconds from now to an instant of the scenario."""
         return (at_us - self.now_us()) / 1e6 / self.rate
+
+
+class SharedClock:
+    """A scenario clock that another process sets going; the machine's own until then.
+
+    Servers start before the scenario does and must be able to say what time it is. When the
+    file appears the time steps once, to the scenario's; from then on it never changes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._clock: Clock = MachineClock()
+        self._began = False
+        self._looked_real_us = 0
+
+    @property
+    def began(self) -> bool:
+        """Whether the scenario has been set going."""
+        self._current()
+        return self._began
+
+    @property
+    def rate(self) -> float:
+        """Clock seconds per real second: 1 until the scenario begins."""
+        return self._current().rate
+
+    def now_us(self) -> int:
+        """Scenario time, or the machine's until the scenario begins."""
+        return self._current().now_us()
+
+    def monotonic_us(self) -> int:
+        """A monotonic clock, whose scale changes once, when the scenario begins."""
+        return self._current().monotonic_us()
+
+    def real_s_until(self, at_us: int) -> float:
+        """Real seconds from now to an instant."""
+        return self._current().real_s_until(at_us)
+
+    def _current(self) -> Clock:
+        real_us = time.monotonic_ns() // 1000
+        if not self._began and real_us - self._looked_real_us >= LOOKS_APART_US:
+            self._looked_real_us = real_us
+            with suppress(FileNotFoundError):
+                self._clock = read_clock_file(self._path)
+                self._began = True
+        return self._clock
 
 
 def write_clock_file(path: Path, clock: ScenarioClock) -> None:

@@ -1,0 +1,271 @@
+"""The journal: every transition of every alarm, numbered and hash-chained per site.
+
+It is append-only. A number is given and an entry is chained while the site's head row is
+locked, so that numbers never skip and become visible in their order. The `alarm` table
+beside it says how each alarm stands now, and follows from the journal alone. So do the
+instants of what came after storing (pushed, told, delivered), which may be filled in later.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from alarms.chain import chain_hash, entry_body
+from alarms.transition import Change, Transition
+from telemetry.clock import instant_at, instant_us
+from telemetry.site import Level
+
+ENTRIES_PER_READ_MAX = 1000
+GENESIS = bytes(32)  # What the first entry is chained to.
+
+BEGIN_HEAD = """
+    insert into journal_head (site_id, number, hash) values (%s, 0, %s)
+    on conflict (site_id) do nothing
+"""
+LOCK_HEAD = "select number, hash from journal_head where site_id = %s for update"
+MOVE_HEAD = "update journal_head set number = %s, hash = %s where site_id = %s"
+KNOWN_KEYS = "select key from journal where site_id = %s and key = any(%s)"
+INSERT_ENTRY = """
+    insert into journal (site_id, number, key, flush_id, occurrence, sampled_at, stored_at,
+                         body, hash)
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+FOLLOW_ALARM = """
+    insert into alarm (site_id, occurrence, kind, structure, channel, rule, state, level,
+                       worst_level, raised_at, changed_at, cleared_at, acknowledged_at,
+                       acknowledged_by, comment, evidence, number)
+    values (%(site_id)s, %(occurrence)s, %(kind)s, %(structure)s, %(channel)s, %(rule)s,
+            %(state)s, %(level)s, %(level)s, %(at)s, %(at)s, %(cleared_at)s,
+            %(acknowledged_at)s, %(acknowledged_by)s, %(comment)s, %(evidence)s, %(number)s)
+    on conflict (site_id, occurrence) do update set
+        state = excluded.state,
+        level = case when %(acknowledges)s then alarm.level else excluded.level end,
+        worst_level = case when %(acknowledges)s then alarm.worst_level
+                           else greatest(alarm.worst_level, excluded.worst_level) end,
+        changed_at = excluded.changed_at,
+        cleared_at = case when %(acknowledges)s then alarm.cleared_at
+                          else excluded.cleared_at end,
+        acknowledged_at = case when %(acknowledges)s then excluded.acknowledged_at
+                               when %(asks_again)s then null else alarm.acknowledged_at end,
+        acknowledged_by = case when %(acknowledges)s then excluded.acknowledged_by
+                               when %(asks_again)s then null else alarm.acknowledged_by end,
+        comment = case when %(acknowledges)s then excluded.comment
+                       when %(asks_again)s then null else alarm.comment end,
+        evidence = case when %(shows_evidence)s then excluded.evidence else alarm.evidence end,
+        number = excluded.number
+"""
+READ_AFTER = """
+    select number, hash, body, stored_at, pushed_at, told_at, delivered_at
+    from journal left join journal_instant using (site_id, number)
+    where site_id = %s and number > %s
+    order by number limit %s
+"""
+CHAIN_AFTER = """
+    select number, hash, body from journal where site_id = %s and number > %s
+    order by number limit %s
+"""
+READ_HEAD = "select number, hash from journal_head where site_id = %s"
+MARK_PUSHED = """
+    insert into journal_instant (site_id, number, pushed_at)
+    select %(site_id)s, unnest(%(numbers)s::bigint[]), %(at)s
+    on conflict (site_id, number) do update
+        set pushed_at = coalesce(journal_instant.pushed_at, excluded.pushed_at)
+"""
+MARK_TOLD = """
+    insert into journal_instant (site_id, number, told_at) values (%s, %s, %s)
+    on conflict (site_id, number) do update
+        set told_at = coalesce(journal_instant.told_at, excluded.told_at)
+"""
+MARK_DELIVERED = """
+    insert into journal_instant (site_id, number, told_at, delivered_at)
+    values (%(site_id)s, %(number)s, %(at)s, %(at)s)
+    on conflict (site_id, number) do update
+        set told_at = coalesce(journal_instant.told_at, excluded.told_at),
+            delivered_at = coalesce(journal_instant.delivered_at, excluded.delivered_at)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One entry as it stands in the journal, with what came after it was stored."""
+
+    number: int
+    body: dict[str, Any]  # As `alarms.chain.entry_body` wrote it.
+    stored_us: int
+    pushed_us: int | None
+    told_us: int | None
+    delivered_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a journal is as it was written."""
+
+    entries: int
+    broken_at: int | None  # The first number that does not fit, None when the chain is whole.
+
+
+async def append(
+    conn: AsyncConnection[Any],
+    site_id: int,
+    flush_id: int,
+    transitions: Sequence[Transition],
+    stored_us: int,
+) -> list[tuple[int, Transition]]:
+    """Append what is not there yet, in order; return the new entries with their numbers.
+
+    Call it in the flush's transaction, last: the site's head stays locked until its end.
+    """
+    if not transitions:
+        return []
+    await conn.execute(BEGIN_HEAD, (site_id, GENESIS))
+    head = await (await conn.execute(LOCK_HEAD, (site_id,))).fetchone()
+    assert head is not None
+    number, previous = int(head[0]), bytes(head[1])
+    stored_at = instant_at(stored_us)
+
+    entries: list[tuple[Any, ...]] = []
+    appended: list[tuple[int, Transition]] = []
+    for transition in await _unrecorded(conn, site_id, transitions):
+        number += 1
+        body = entry_body(transition, number, stored_us)
+        previous = chain_hash(previous, body)
+        entries.append(
+            (
+                site_id,
+                number,
+                transition.key,
+                flush_id,
+                transition.occurrence,
+                instant_at(transition.sampled_us),
+                stored_at,
+                body,
+                previous,
+            )
+        )
+        appended.append((number, transition))
+    if not appended:
+        return []
+
+    async with conn.cursor() as cursor:
+        await cursor.executemany(INSERT_ENTRY, entries)
+        await cursor.executemany(
+            FOLLOW_ALARM, [_alarm_row(site_id, number, one) for number, one in appended]
+        )
+    await conn.execute(MOVE_HEAD, (number, previous, site_id))
+    return appended
+
+
+async def read_after(
+    conn: AsyncConnection[Any], site_id: int, number: int, limit: int
+) -> list[JournalEntry]:
+    """Read entries above a number, in order."""
+    cursor = await conn.execute(READ_AFTER, (site_id, number, min(limit, ENTRIES_PER_READ_MAX)))
+    return [
+        JournalEntry(
+            number=row[0],
+            body=json.loads(row[2]),
+            stored_us=instant_us(row[3]),
+            pushed_us=_us_or_none(row[4]),
+            told_us=_us_or_none(row[5]),
+            delivered_us=_us_or_none(row[6]),
+        )
+        for row in await cursor.fetchall()
+    ]
+
+
+async def newest_number(conn: AsyncConnection[Any], site_id: int) -> int:
+    """Return the number of the newest entry, 0 while there is none."""
+    row = await (await conn.execute(READ_HEAD, (site_id,))).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def verify_journal(conn: AsyncConnection[Any], site_id: int) -> Verification:
+    """Compute the whole chain again: tell whether an entry was changed, taken out or cut off."""
+    row = await (await conn.execute(READ_HEAD, (site_id,))).fetchone()
+    head_number, head_hash = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+    number, previous = 0, GENESIS
+    while number < head_number:
+        cursor = await conn.execute(CHAIN_AFTER, (site_id, number, ENTRIES_PER_READ_MAX))
+        rows = await cursor.fetchall()
+        if not rows:
+            break
+        for found, stored_hash, body in rows:
+            previous = chain_hash(previous, body)
+            if found != number + 1 or previous != bytes(stored_hash) or not _says(body, found):
+                return Verification(entries=head_number, broken_at=number + 1)
+            number = found
+    if number != head_number or previous != head_hash:
+        return Verification(entries=head_number, broken_at=number + 1)
+    return Verification(entries=head_number, broken_at=None)
+
+
+async def mark_pushed(
+    conn: AsyncConnection[Any], site_id: int, numbers: Sequence[int], at_us: int
+) -> None:
+    """Record when entries were first handed to a websocket; a later time changes nothing."""
+    await conn.execute(
+        MARK_PUSHED,
+        {"site_id": site_id, "numbers": sorted(set(numbers)), "at": instant_at(at_us)},
+    )
+
+
+async def mark_told(conn: AsyncConnection[Any], site_id: int, number: int, at_us: int) -> None:
+    """Record when an entry was first handed to any way of telling."""
+    await conn.execute(MARK_TOLD, (site_id, number, instant_at(at_us)))
+
+
+async def mark_delivered(conn: AsyncConnection[Any], site_id: int, number: int, at_us: int) -> None:
+    """Record when a way of telling first confirmed that it has an entry."""
+    await conn.execute(
+        MARK_DELIVERED, {"site_id": site_id, "number": number, "at": instant_at(at_us)}
+    )
+
+
+async def _unrecorded(
+    conn: AsyncConnection[Any], site_id: int, transitions: Sequence[Transition]
+) -> Iterator[Transition]:
+    keys = [transition.key for transition in transitions]
+    cursor = await conn.execute(KNOWN_KEYS, (site_id, keys))
+    known = {row[0] for row in await cursor.fetchall()}
+    first_with_key = {one.key: one for one in reversed(transitions)}
+    return (one for one in transitions if one.key not in known and first_with_key[one.key] is one)
+
+
+def _alarm_row(site_id: int, number: int, transition: Transition) -> dict[str, Any]:
+    at = instant_at(transition.sampled_us)
+    change = transition.change
+    acknowledges = change is Change.ACKNOWLEDGE
+    return {
+        "site_id": site_id,
+        "occurrence": transition.occurrence,
+        "kind": transition.kind.value,
+        "structure": transition.structure,
+        "channel": transition.channel,
+        "rule": transition.rule,
+        "state": transition.state.value,
+        "level": int(Level.NONE if change is Change.CLEAR else transition.level),
+        "at": at,
+        "cleared_at": at if change is Change.CLEAR else None,
+        "acknowledges": acknowledges,
+        "acknowledged_at": at if acknowledges else None,
+        "acknowledged_by": transition.evidence.get("person") if acknowledges else None,
+        "comment": transition.evidence.get("comment") if acknowledges else None,
+        "asks_again": change in {Change.RAISE, Change.RISE},
+        "shows_evidence": change in {Change.RAISE, Change.RISE, Change.FALL},
+        "evidence": Jsonb(transition.evidence),
+        "number": number,
+    }
+
+
+def _says(body: str, number: int) -> bool:
+    return bool(json.loads(body).get("number") == number)
+
+
+def _us_or_none(at: datetime | None) -> int | None:
+    return None if at is None else instant_us(at)

@@ -1,0 +1,46 @@
+"""How long a service lives: until it is told to stop, or until its supervisor is gone."""
+
+import asyncio
+import os
+import signal
+import sys
+
+STDIN_CHUNK = 4096
+
+
+async def until_asked_to_stop(supervised: bool) -> None:
+    """Wait for SIGTERM or SIGINT and, under a supervisor, for the end of standard input.
+
+    A supervisor holds the other end of the standard input of each of its services. When it
+    dies, even by SIGKILL, the system closes that end, and no service is left behind.
+
+    The signals stay caught after we return: Ctrl-C reaches a service twice, once from the
+    terminal and once from its supervisor, and the second must not cut the draining short.
+    """
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    if not supervised:
+        await asked.wait()
+        return
+
+    stdin = sys.__stdin__
+    assert stdin is not None, "a supervised service is started with a pipe as standard input"
+    descriptor = stdin.fileno()
+
+    def read_stdin() -> None:
+        if not os.read(descriptor, STDIN_CHUNK):
+            loop.remove_reader(descriptor)
+            asked.set()
+
+    loop.add_reader(descriptor, read_stdin)
+    try:
+        await asked.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def is_supervised() -> bool:
+    """Tell whether a supervisor started this process."""
+    return os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
