@@ -1,0 +1,157 @@
+"""From the bytes of a block to judged scans, or to the sentence that says why not.
+
+Pure: what the centre knows about the site is handed in, and so is the time of receipt.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.stamps import JudgedStamps, StampState, judge_stamps
+from telemetry.plan import GroupPlan, SitePlan
+from telemetry.quality import Quality
+from telemetry.scan import JudgedScans, ScanBlock
+from telemetry.wire import WireError, decode_block
+
+Floats = NDArray[np.float64]
+Qualities = NDArray[np.int16]
+
+
+class Converter(Protocol):
+    """Turns raw numbers of a group into engineering values and judges them by their ranges."""
+
+    def convert(self, raw: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
+        """Convert [scan, slot] arrays as wide as the group's plan."""
+
+
+class BlockRefusedError(Exception):
+    """A block that can't be stored as scans; its bytes go to quarantine."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteKnowledge:
+    """What the centre must know to judge a site's blocks."""
+
+    plan: SitePlan
+    began_us: int
+    layouts: Mapping[tuple[str, int], int]  # (group key, layout) -> slots; old ones included.
+    converters: tuple[Converter, ...]  # By plan index.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedBlock:
+    """A block as the detectors and the store want it."""
+
+    group: int  # Index into the plan's groups.
+    judged: JudgedScans  # Every scan, as wide as the plan.
+    raw: Floats  # Every scan, as wide as the block or the plan, whichever is wider.
+    wild: NDArray[np.bool_]  # [scan] stamps that no table may hold.
+    stamps: StampState
+
+    @property
+    def width(self) -> int:
+        """Slots of the rows that are stored."""
+        return int(self.raw.shape[1])
+
+
+def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[ScanBlock, GroupPlan]:
+    """Decode a block and find its group; raise BlockRefusedError with the reason."""
+    try:
+        block = decode_block(content)
+    except WireError as error:
+        raise BlockRefusedError(error.reason, error.message) from error
+    site = known.plan.site.site
+    if block.site != site:
+        raise BlockRefusedError(
+            "wrong_site", f"the block is of site '{block.site}', but the line is for '{site}'"
+        )
+    group = known.plan.group_by_key.get(block.group)
+    if group is None or group.calculated:
+        raise BlockRefusedError(
+            "unknown_group",
+            f"the site file of '{site}' has no scan group '{block.group}'; "
+            "give the edge and the centre the same site file",
+        )
+    if group.edge != edge:
+        raise BlockRefusedError(
+            "wrong_edge",
+            f"scan group '{block.group}' belongs to edge '{group.edge}', not to '{edge}'",
+        )
+    slots = known.layouts.get((block.group, block.layout))
+    if slots is None:
+        raise BlockRefusedError(
+            "unknown_layout",
+            f"the centre has never known layout {block.layout} of scan group '{block.group}'; "
+            "load the edge's site file at the centre, then release the quarantine",
+        )
+    if slots != block.raw.shape[1]:
+        raise BlockRefusedError(
+            "wrong_width",
+            f"layout {block.layout} of '{block.group}' has {slots} slots, "
+            f"but the block has {block.raw.shape[1]}",
+        )
+    return block, group
+
+
+def judge_block(
+    block: ScanBlock,
+    group: GroupPlan,
+    *,
+    converter: Converter,
+    received_us: int,
+    site_began_us: int,
+    stamps: StampState,
+) -> JudgedBlock:
+    """Convert a block's readings and judge readings and stamps."""
+    verdict = judge_stamps(
+        block.sampled_us,
+        block.monotonic_us,
+        received_us=received_us,
+        site_began_us=site_began_us,
+        state=stamps,
+    )
+    raw, quality = _as_wide_as(group.slot_count, block.raw, block.quality)
+    value, quality = converter.convert(raw, quality)
+    quality = _with_suspect_clock(quality, verdict)
+    stored_raw = block.raw if block.raw.shape[1] > group.slot_count else raw
+    return JudgedBlock(
+        group=group.index,
+        judged=JudgedScans(
+            group=group.index,
+            sampled_us=block.sampled_us,
+            judged_us=verdict.judged_us,
+            raw=raw,
+            value=value,
+            quality=quality,
+        ),
+        raw=stored_raw,
+        wild=verdict.wild,
+        stamps=verdict.state,
+    )
+
+
+def _with_suspect_clock(quality: Qualities, verdict: JudgedStamps) -> Qualities:
+    repaired = (verdict.suspect | verdict.wild)[:, np.newaxis]
+    return np.where(
+        repaired & (quality == Quality.GOOD), np.int16(Quality.CLOCK_SUSPECT), quality
+    ).astype(np.int16)
+
+
+def _as_wide_as(width: int, raw: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
+    """Fit arrays of an older layout to the plan: new slots have no value yet."""
+    missing = width - raw.shape[1]
+    if missing <= 0:
+        return raw[:, :width], quality[:, :width]
+    rows = len(raw)
+    return (
+        np.hstack([raw, np.full((rows, missing), np.nan)]),
+        np.hstack([quality, np.full((rows, missing), Quality.NO_VALUE, dtype=np.int16)]),
+    )
