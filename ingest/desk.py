@@ -1,0 +1,91 @@
+"""What ingest knows of one site it owns: plan, numbers in the database, engine state, ears."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from alarms.engine import EngineState, SiteEngine
+from alarms.ticks import TickSchedule
+from historian.registry import SiteIds
+
+from ingest.inbox import Stream
+from ingest.judging import SiteKnowledge
+from ingest.silence import Hearing
+from ingest.stamps import StampState
+from telemetry.clock import instant_us
+from telemetry.conversion import GroupConverter
+from telemetry.plan import SitePlan
+
+
+@dataclass(eq=False)
+class SiteDesk:
+    """One site, as far as it does not change while this process owns it."""
+
+    plan: SitePlan
+    ids: SiteIds
+    term: int
+    known: SiteKnowledge
+    engine: SiteEngine
+    ticks: TickSchedule
+    hearing: Hearing
+    known_edges: set[tuple[str, str]]  # That had a stream before this process started.
+    streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
+    # What follows changes with every flush, and is made anew from the database after a failed one.
+    state: EngineState = field(init=False)
+    stamps: list[StampState] = field(init=False)
+    checkpoint_flush_id: int = 0
+    flush_id: int = 0
+    configuration_is_new: bool = False
+
+    @property
+    def key(self) -> str:
+        """The site's id in its file."""
+        return self.plan.site.site
+
+    @property
+    def edges_back(self) -> set[tuple[str, str]]:
+        """Edges whose line is open now."""
+        return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
+
+    def resume(self, state: EngineState, flush_id: int, checkpoint_flush_id: int) -> None:
+        """Go on from a recovered state."""
+        self.state = state
+        self.flush_id = flush_id
+        self.checkpoint_flush_id = checkpoint_flush_id
+        self.stamps = [StampState(int(newest)) for newest in state.newest_us]
+
+
+def open_desk(
+    plan: SitePlan,
+    ids: SiteIds,
+    *,
+    term: int,
+    layouts: dict[tuple[int, int], int],
+    known_edges: set[tuple[str, str]],
+    now_s: float,
+) -> SiteDesk:
+    """Set a desk up, without state yet: see `ingest.recovery`."""
+    key_of_id = {ids.group_ids[group.index]: group.key for group in plan.groups}
+    return SiteDesk(
+        plan=plan,
+        ids=ids,
+        term=term,
+        known=SiteKnowledge(
+            plan=plan,
+            began_us=instant_us(plan.site.began_at),
+            layouts={
+                (key_of_id[group_id], layout): slots
+                for (group_id, layout), slots in layouts.items()
+                if group_id in key_of_id
+            },
+            converters=tuple(GroupConverter(group) for group in plan.groups),
+        ),
+        engine=SiteEngine(plan),
+        ticks=TickSchedule(plan),
+        hearing=Hearing.begin(
+            period_s=np.array([group.group.period_s for group in plan.groups]),
+            measured=np.array([not group.calculated for group in plan.groups]),
+            now_s=now_s,
+        ),
+        known_edges=known_edges,
+    )

@@ -1,0 +1,212 @@
+"""The edges' websocket: one connection per edge, in front of the delivery protocol.
+
+Thin: it checks who calls, passes messages to `telemetry.uplink.CentreSide`, and hands what that
+says to the inbox. Everything refused is refused with a sentence and counted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from historian.tokens import Scope, Token
+from ingest import metrics
+from ingest.inbox import Arrival, Inbox, Line, Stream
+from telemetry.clock import Clock, real_monotonic_s
+from telemetry.frames import (
+    FRAME_BYTES_MAX,
+    Hello,
+    ProtocolError,
+    RefusalCode,
+    refusal,
+)
+from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
+
+PATH_PREFIX = "/edge/v1/"
+PING_S = 10.0
+
+log = structlog.get_logger()
+
+
+class StreamRefusedError(Exception):
+    """A stream that this centre does not take."""
+
+    def __init__(self, code: RefusalCode, message: str) -> None:
+        super().__init__(message)
+        self.code: RefusalCode = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class LineParts:
+    """What the edges' line needs of the rest of ingest."""
+
+    inbox: Inbox
+    clock: Clock
+    verify: Callable[[str], Awaitable[Token | None]]
+    open_stream: Callable[[Hello], Awaitable[Stream]]  # Raises StreamRefusedError.
+    callers: dict[ServerConnection, Token] = field(default_factory=dict)
+
+
+async def open_line(host: str, port: int, parts: LineParts) -> Server:
+    """Listen for edges; raise OSError when the port is taken."""
+
+    async def admit(connection: ServerConnection, request: Request) -> Response | None:
+        return await _admit(parts, connection, request)
+
+    async def answer(connection: ServerConnection) -> None:
+        try:
+            await _answer(parts, connection)
+        finally:
+            parts.callers.pop(connection, None)
+
+    return await serve(
+        answer,
+        host,
+        port,
+        process_request=admit,
+        max_size=FRAME_BYTES_MAX,
+        max_queue=4,
+        compression=None,  # Blocks are compressed already.
+        ping_interval=PING_S,
+        ping_timeout=PING_S,
+    )
+
+
+async def _admit(
+    parts: LineParts, connection: ServerConnection, request: Request
+) -> Response | None:
+    path = request.path.partition("?")[0]
+    if path == "/healthz":
+        return _plain(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")
+    if path == "/metrics":
+        return _plain(HTTPStatus.OK, metrics.CONTENT_TYPE, metrics.page())
+    site = path.removeprefix(PATH_PREFIX)
+    if not path.startswith(PATH_PREFIX) or "/" in site:
+        return connection.respond(HTTPStatus.NOT_FOUND, "Edges connect to /edge/v1/<site>.\n")
+    token = await parts.verify(_bearer(request.headers))
+    if token is None:
+        metrics.LINES_REFUSED.labels("unauthorised").inc()
+        return connection.respond(
+            HTTPStatus.UNAUTHORIZED,
+            "The token is unknown, expired or revoked: make a new one for this edge.\n",
+        )
+    if token.scope is not Scope.EDGE or token.site != site or token.edge is None:
+        metrics.LINES_REFUSED.labels("wrong_scope").inc()
+        return connection.respond(
+            HTTPStatus.FORBIDDEN, f"This token is not for an edge of site '{site}'.\n"
+        )
+    parts.callers[connection] = token
+    return None
+
+
+def _bearer(headers: Headers) -> str:
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _plain(status: HTTPStatus, kind: str, body: bytes) -> Response:
+    headers = Headers([("Content-Type", kind), ("Content-Length", str(len(body)))])
+    headers["Connection"] = "close"
+    return Response(status.value, status.phrase, headers, body)
+
+
+async def _answer(parts: LineParts, connection: ServerConnection) -> None:
+    """Serve one connection until it ends, is refused, or is replaced by a newer one."""
+    caller = parts.callers[connection]
+    side = CentreSide()
+    line = Line(side)
+    stream: Stream | None = None
+    sender = asyncio.create_task(_send(connection, line), name="acknowledge")
+    metrics.LINES_OPEN.inc()
+    try:
+        async for message in connection:
+            await parts.inbox.wait_for_room()
+            for event in side.received(_binary(message)):
+                if isinstance(event, HelloReceived):
+                    stream = await _greet(parts, caller, side, line, event.hello)
+                elif stream is not None and stream.line is line:
+                    # What still comes over a line that has been replaced is sent again anyway.
+                    _hand_over(parts, stream, event)
+    except ConnectionClosed:
+        pass
+    except ProtocolError as error:
+        metrics.LINES_REFUSED.labels("protocol").inc()
+        log.warning("edge broke the protocol", edge=caller.edge, error=str(error))
+        line.tell(refusal("protocol", str(error)))
+    except StreamRefusedError as refused:
+        metrics.LINES_REFUSED.labels(refused.code).inc()
+        log.warning("edge refused", edge=caller.edge, reason=refused.message)
+        line.tell(refusal(refused.code, refused.message))
+    finally:
+        metrics.LINES_OPEN.dec()
+        if stream is not None and stream.line is line:
+            stream.line = None
+            log.info("edge left", site=stream.site, edge=stream.edge)
+        line.close()
+        await sender
+
+
+async def _greet(
+    parts: LineParts, caller: Token, side: CentreSide, line: Line, hello: Hello
+) -> Stream:
+    if (hello.site, hello.edge) != (caller.site, caller.edge):
+        raise StreamRefusedError(
+            "wrong_site",
+            f"the token is for edge '{caller.edge}' of site '{caller.site}', "
+            f"not for '{hello.edge}' of '{hello.site}'",
+        )
+    stream = await parts.open_stream(hello)
+    if stream.line is not None:
+        stream.line.close()  # An edge that calls again has lost its old connection.
+    stream.line = line
+    frames, lost = side.welcome(stream.delivered, stream.pending)
+    for frame in frames:
+        line.tell(frame)
+    for event in lost:
+        _hand_over(parts, stream, event)
+    log.info("edge came", site=stream.site, edge=stream.edge)
+    return stream
+
+
+def _hand_over(parts: LineParts, stream: Stream, event: CentreEvent | StreamEvent) -> None:
+    assert not isinstance(event, HelloReceived)
+    if isinstance(event, LostDeclared):
+        log.warning(
+            "edge declared blocks lost",
+            site=stream.site,
+            edge=stream.edge,
+            first=event.first,
+            last=event.last,
+            reason=event.reason,
+        )
+    parts.inbox.put(
+        Arrival(
+            stream=stream,
+            event=event,
+            received_us=parts.clock.now_us(),
+            heard_s=real_monotonic_s(),
+        )
+    )
+
+
+def _binary(message: str | bytes) -> bytes:
+    if isinstance(message, str):
+        raise ProtocolError("a text message came; frames are binary")
+    return message
+
+
+async def _send(connection: ServerConnection, line: Line) -> None:
+    """Send what the line is told, in order, until it is closed."""
+    try:
+        while (frame := await line.frames.get()) is not None:
+            await connection.send(frame)
+        await connection.close()
+    except ConnectionClosed:
+        return

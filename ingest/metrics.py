@@ -1,0 +1,30 @@
+"""What ingest counts, for Prometheus; read at /metrics on the edges' port."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+LINES_OPEN = Gauge("groundwatch_edge_lines_open", "Edges connected now.")
+LINES_REFUSED = Counter("groundwatch_edge_lines_refused", "Lines refused, by reason.", ["reason"])
+SCANS_STORED = Counter("groundwatch_scans_stored", "Scans committed.", ["site"])
+READINGS_STORED = Counter("groundwatch_readings_stored", "Readings committed.", ["site"])
+DUPLICATES = Counter("groundwatch_scans_duplicated", "Scans that were stored already.", ["site"])
+CONFLICTS = Counter("groundwatch_scans_conflicting", "Scans unlike a stored one.", ["site"])
+BLOCKS_QUARANTINED = Counter(
+    "groundwatch_blocks_quarantined", "Blocks put into quarantine, by reason.", ["site", "reason"]
+)
+TRANSITIONS = Counter(
+    "groundwatch_transitions", "Alarm transitions recorded.", ["site", "kind", "change"]
+)
+FLUSHES = Counter("groundwatch_flushes", "Flushes, by outcome.", ["outcome"])
+FLUSH_SECONDS = Histogram(
+    "groundwatch_flush_seconds",
+    "Real seconds a flush took, from the first look at the inbox to the acknowledgements.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+INBOX_ARRIVALS = Gauge("groundwatch_inbox_arrivals", "Arrivals that wait for a flush.")
+
+
+def page() -> bytes:
+    """Write the metrics as Prometheus reads them."""
+    return generate_latest()
