@@ -76,14 +76,9 @@ MARK_PUSHED = """
     on conflict (site_id, number) do update
         set pushed_at = coalesce(journal_instant.pushed_at, excluded.pushed_at)
 """
-MARK_TOLD = """
-    insert into journal_instant (site_id, number, told_at) values (%s, %s, %s)
-    on conflict (site_id, number) do update
-        set told_at = coalesce(journal_instant.told_at, excluded.told_at)
-"""
 MARK_DELIVERED = """
     insert into journal_instant (site_id, number, told_at, delivered_at)
-    values (%(site_id)s, %(number)s, %(at)s, %(at)s)
+    values (%(site_id)s, %(number)s, %(told_at)s, %(delivered_at)s)
     on conflict (site_id, number) do update
         set told_at = coalesce(journal_instant.told_at, excluded.told_at),
             delivered_at = coalesce(journal_instant.delivered_at, excluded.delivered_at)
@@ -215,15 +210,18 @@ async def mark_pushed(
     )
 
 
-async def mark_told(conn: AsyncConnection[Any], site_id: int, number: int, at_us: int) -> None:
-    """Record when an entry was first handed to any way of telling."""
-    await conn.execute(MARK_TOLD, (site_id, number, instant_at(at_us)))
-
-
-async def mark_delivered(conn: AsyncConnection[Any], site_id: int, number: int, at_us: int) -> None:
-    """Record when a way of telling first confirmed that it has an entry."""
+async def mark_delivered(
+    conn: AsyncConnection[Any], site_id: int, number: int, *, told_us: int, delivered_us: int
+) -> None:
+    """Record when an entry was first handed to a way of telling, and first confirmed by it."""
     await conn.execute(
-        MARK_DELIVERED, {"site_id": site_id, "number": number, "at": instant_at(at_us)}
+        MARK_DELIVERED,
+        {
+            "site_id": site_id,
+            "number": number,
+            "told_at": instant_at(told_us),
+            "delivered_at": instant_at(delivered_us),
+        },
     )
 
 

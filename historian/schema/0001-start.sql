@@ -223,6 +223,7 @@ create table outbox (
     number      bigint not null,         -- of the journal
     destination text not null,
     level       smallint not null,
+    enqueued_at timestamptz not null default clock_timestamp(),  -- real time of the machine
     tries       integer not null default 0,
     next_try_at timestamptz not null default clock_timestamp(),  -- real time of the machine
     leased_until timestamptz,
