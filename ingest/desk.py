@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
+
 from alarms.engine import EngineState, SiteEngine
 from alarms.ticks import TickSchedule
 from historian.registry import SiteIds
-
 from ingest.inbox import Stream
 from ingest.judging import SiteKnowledge
 from ingest.silence import Hearing

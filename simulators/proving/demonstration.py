@@ -1,0 +1,247 @@
+"""A whole mine on one machine: simulators, edges, centre and a consumer, as real processes.
+
+`Demonstration` starts them, lets the scenario begin when all are ready, and ends them in the
+order in which nothing is lost. What people see of it is `simulators.proving.demo`.
+"""
+
+import asyncio
+import base64
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from historian.tokens import Scope, create_token
+from simulators.proving.ledger import Balance, balance
+from simulators.proving.processes import (
+    Worker,
+    children_of,
+    kill_now,
+    start,
+    wait_for_file,
+    wait_for_line,
+)
+from simulators.proving.ready import Addresses, read_addresses
+from simulators.proving.sink import WebhookSink
+from simulators.proving.watcher import Watcher
+from simulators.scenario import Scenario, demo_site_text
+from telemetry.clock import MachineClock, ScenarioClock, instant_us, write_clock_file
+
+READY_WITHIN_S = 60.0
+DRAINED_WITHIN_S = 30.0
+TOLD_WITHIN_S = 10.0
+LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
+LOOK_AGAIN_S = 0.05
+
+DEVICES = ("dam", "slope", "mine", "fan")
+SITE = "demo-mine"
+
+STILL_TO_TELL = "select count(*) from outbox where delivered_at is null and given_up_at is null"
+
+
+@dataclass(eq=False)
+class Demonstration:
+    """Everything that runs in one demonstration."""
+
+    scenario: Scenario
+    rate: float
+    seed: int
+    folder: Path
+    sink: WebhookSink = field(init=False)
+    centre: Worker = field(init=False)
+    watcher: Watcher = field(init=False)
+    addresses: Addresses = field(init=False)
+    clock: ScenarioClock = field(init=False)
+    devices: list[Worker] = field(default_factory=list)
+    edges: list[Worker] = field(default_factory=list)
+    _watching: asyncio.Task[None] | None = None
+    _ports: list[int] = field(default_factory=list)  # Of page and line; kept over restarts.
+
+    @property
+    def clock_file(self) -> Path:
+        """Where all processes read the scenario's clock."""
+        return self.folder / "clock.json"
+
+    @property
+    def site_file(self) -> Path:
+        """The demo site, with this demonstration's ports and periods."""
+        return self.folder / "site.yaml"
+
+    def spool(self, device: str) -> Path:
+        """The spool of a device's edge."""
+        return self.folder / f"{device}-edge.spool"
+
+    async def start(self) -> None:
+        """Start everything and begin the scenario when all of it is ready."""
+        ports = free_ports(len(DEVICES) + 2)
+        device_ports = dict(zip(DEVICES, ports, strict=False))
+        self._ports = ports[len(DEVICES) :]
+        self.site_file.write_text(demo_site_text(self.scenario, device_ports), encoding="utf-8")
+        self._prepare_webhook()
+        await self.start_centre()
+        self.devices = [
+            await start(f"{name}-simulator", self._device_arguments(name, port), self.folder)
+            for name, port in device_ports.items()
+        ]
+        await self._wait_for_centre()
+        async with await psycopg.AsyncConnection.connect(
+            self.addresses.dsn, autocommit=True
+        ) as conn:
+            now_us = MachineClock().now_us()
+            for name in DEVICES:
+                token = await create_token(conn, Scope.EDGE, SITE, f"{name}-edge", "demo", now_us)
+                self._write_secret(f"{name}-edge.token", token)
+            watcher_token = await create_token(conn, Scope.VIEWER, None, None, "demo", now_us)
+        self.edges = [
+            await start(f"{name}-edge", self._edge_arguments(name), self.folder) for name in DEVICES
+        ]
+        live = self.addresses.api.replace("http://", "ws://") + "/api/v1/live"
+        self.watcher = Watcher(live, SITE, watcher_token)
+        self._watching = asyncio.create_task(self.watcher.run(), name="watch")
+        for worker in self.devices:
+            await wait_for_line("listening on", worker, READY_WITHIN_S)
+        await self._wait_until_connected()
+        self._begin()
+
+    async def start_centre(self) -> None:
+        """Start the centre, or start it again after a kill: same ports, same data."""
+        (self.folder / "ready.json").unlink(missing_ok=True)
+        api_port, line_port = self._ports
+        arguments = ["serve", "--site", str(self.site_file), "--data", str(self.folder / "data")]
+        arguments += ["--port", str(api_port), "--line-port", str(line_port)]
+        arguments += ["--clock", str(self.clock_file)]
+        arguments += ["--webhooks", str(self.folder / "webhooks.toml")]
+        arguments += ["--ready-file", str(self.folder / "ready.json")]
+        self.centre = await start("centre", arguments, self.folder)
+
+    async def kill_centre(self, *, with_database: bool) -> None:
+        """End the whole centre as a power cut would: supervisor, services, perhaps database."""
+        victims = [self.centre.process.pid, *children_of(self.centre.process.pid)]
+        if with_database:
+            victims += database_processes(self.folder / "data")
+        kill_now(victims)
+        await self.centre.process.wait()
+
+    async def finish(self) -> Balance:
+        """End in the order in which nothing is lost; compare spools with rows."""
+        await asyncio.gather(*(edge.stop() for edge in self.edges))
+        async with await psycopg.AsyncConnection.connect(
+            self.addresses.dsn, autocommit=True
+        ) as conn:
+            await self._wait_until_told(conn)
+            return await balance(conn, SITE, [self.spool(name) for name in DEVICES])
+
+    async def stop(self) -> None:
+        """Stop whatever still runs; called in any case."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        workers = [*self.edges, *self.devices]
+        await asyncio.gather(*(worker.stop() for worker in workers))
+        if hasattr(self, "centre"):
+            await self.centre.stop()
+        if hasattr(self, "sink"):
+            self.sink.stop()
+
+    def failed_worker(self) -> Worker | None:
+        """Find a process that has ended although nobody asked it to."""
+        workers = [self.centre, *self.devices, *self.edges]
+        return next((worker for worker in workers if not worker.runs), None)
+
+    def _begin(self) -> None:
+        real_us = MachineClock().now_us() + round(LEAD_IN_S * 1e6)
+        self.clock = ScenarioClock(real_us, instant_us(self.scenario.began_at), self.rate)
+        self.watcher.clock = self.clock
+        write_clock_file(self.clock_file, self.clock)
+
+    def _prepare_webhook(self) -> None:
+        secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        self.sink = WebhookSink(secret)
+        self.sink.start()
+        secret_file = self._write_secret("webhook.secret", secret)
+        (self.folder / "webhooks.toml").write_text(
+            f'[[webhook]]\nid = "demo"\nurl = "{self.sink.url}"\nsecret_file = "{secret_file}"\n',
+            encoding="utf-8",
+        )
+
+    def _write_secret(self, name: str, secret: str) -> Path:
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(secret, encoding="utf-8")
+        return path
+
+    def _device_arguments(self, name: str, port: int) -> Sequence[str]:
+        return [
+            *("simulate", name, "--scenario", self.scenario.name, "--seed", str(self.seed)),
+            *("--site", str(self.site_file), "--clock", str(self.clock_file)),
+            *("--port", str(port)),
+        ]
+
+    def _edge_arguments(self, name: str) -> Sequence[str]:
+        return [
+            *("edge", "--site", str(self.site_file), "--edge", f"{name}-edge"),
+            *("--centre", self.addresses.line, "--clock", str(self.clock_file)),
+            *("--token-file", str(self.folder / f"{name}-edge.token")),
+            *("--spool", str(self.spool(name))),
+        ]
+
+    async def _wait_for_centre(self) -> None:
+        ready = self.folder / "ready.json"
+        await wait_for_file(ready, self.centre, READY_WITHIN_S)
+        self.addresses = read_addresses(ready)
+        await self.wait_until_ready()
+
+    async def wait_until_ready(self) -> None:
+        """Wait until the API says that the centre works."""
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
+            while not await _answers_ok(client, f"{self.addresses.api}/readyz"):
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _wait_until_connected(self) -> None:
+        """Wait until every edge's line is open and the watcher has been greeted."""
+        page = self.addresses.line.replace("ws://", "http://") + "/metrics"
+        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
+            await self.watcher.connected.wait()
+            while (
+                f"groundwatch_edge_lines_open {len(DEVICES)}.0" not in (await client.get(page)).text
+            ):
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _wait_until_told(self, conn: psycopg.AsyncConnection[tuple[int]]) -> None:
+        """Wait until every notification has been delivered, within reason."""
+        try:
+            async with asyncio.timeout(TOLD_WITHIN_S):
+                while (row := await (await conn.execute(STILL_TO_TELL)).fetchone()) and row[0]:
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            return  # The report's count shows it.
+
+
+async def _answers_ok(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports of the loopback address that nobody uses."""
+    with ExitStack() as open_probes:
+        probes = [open_probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def database_processes(data: Path) -> list[int]:
+    """List the processes of an embedded database: the one that its pid file names, and its own."""
+    pid_files = list(data.rglob("postmaster.pid"))
+    if not pid_files:
+        return []
+    postmaster = int(pid_files[0].read_text(encoding="utf-8").splitlines()[0])
+    return [postmaster, *children_of(postmaster)]
