@@ -130,6 +130,134 @@ def ingest(
     raise typer.Exit(run_ingest(settings))
 
 
+@app.command()
+def api(
+    dsn: Dsn,
+    host: Host = "127.0.0.1",
+    port: ApiPort = 8380,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A further address of the page, behind a proxy.")
+    ] = None,
+    clock: ClockFile = None,
+) -> None:
+    """Run only the API and the page."""
+    from api.service import run_api
+    from api.settings import ApiSettings
+
+    settings = ApiSettings(dsn=dsn, host=host, port=port, clock=clock, origins=tuple(origin or ()))
+    raise typer.Exit(run_api(settings))
+
+
+@app.command()
+def notify(dsn: Dsn, webhooks: Webhooks = None, clock: ClockFile = None) -> None:
+    """Run only the service that tells webhooks about alarms."""
+    from alarms.notify.service import NotifySettings, run_notify
+
+    settings = NotifySettings(dsn=dsn, destinations=webhooks, clock=clock)
+    raise typer.Exit(run_notify(settings))
+
+
+@app.command()
+def token(
+    dsn: Dsn,
+    edge: Annotated[
+        str | None, typer.Option(help="For an edge, as SITE/EDGE; it may only deliver.")
+    ] = None,
+    scope: Annotated[str, typer.Option(help="For programs: operator or viewer.")] = "viewer",
+    site: Annotated[str | None, typer.Option(help="Only for this site.")] = None,
+    label: Annotated[str, typer.Option(help="What the token is for.")] = "made by hand",
+) -> None:
+    """Make a token and print it: it is not stored and can't be shown again."""
+    from ingest.invitation import TokenRequestError, make_token
+
+    try:
+        typer.echo(make_token(dsn, edge=edge, scope=scope, site=site, label=label))
+    except TokenRequestError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def edge(
+    site: Annotated[Path | None, typer.Option(help="The site file.")] = None,
+    edge: Annotated[str | None, typer.Option(help="Which edge of the site this is.")] = None,
+    centre: Annotated[str | None, typer.Option(help="The centre, as ws://HOST:PORT.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="A file with the edge's token.")] = None,
+    spool: Annotated[Path | None, typer.Option(help="Where readings wait, on this disk.")] = None,
+    clock: ClockFile = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with the same options.")] = None,
+) -> None:
+    """Poll instruments, keep their readings, and deliver them to the centre."""
+    import os
+
+    from edge_agent.agent import run_edge
+    from edge_agent.settings import SettingsError, read_settings
+
+    options = {
+        "site": site,
+        "edge": edge,
+        "centre": centre,
+        "token_file": token_file,
+        "spool": spool,
+        "clock": clock,
+    }
+    try:
+        settings = read_settings(options, os.environ, config)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(run_edge(settings))
+
+
+@app.command()
+def demo(
+    scenario: Annotated[str, typer.Option(help="Which scenario.")] = "slope-failure",
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Scenario seconds per real second.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Real time, start included, like 90s or 5m.")
+    ] = None,
+    headless: Annotated[bool, typer.Option(help="Show nothing while it runs.")] = False,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep database, spools and logs in this folder.")
+    ] = None,
+) -> None:
+    """Run a whole simulated mine on this machine: instruments, edges, centre and page."""
+    from simulators.proving.demo import DemoSettings, run_demo
+
+    try:
+        for_s = None if for_ is None else _seconds(for_)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    settings = DemoSettings(
+        scenario=scenario,
+        rate=rate,
+        seed=seed,
+        for_s=for_s,
+        headless=headless,
+        as_json=json,
+        keep=keep,
+    )
+    raise typer.Exit(run_demo(settings))
+
+
+def _seconds(text: str) -> float:
+    """Read a duration such as 90s, 5m, 2h or 90."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        raise ValueError(f"'{text}' is no duration; write it like 90s, 5m or 2h.") from None
+    if seconds <= 0:
+        raise ValueError(f"'{text}' is no time at all; write it like 90s, 5m or 2h.")
+    return seconds
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -11,20 +11,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import structlog
 
 from historian.embedded import EmbeddedError, EmbeddedPostgres
 from historian.lifetime import until_asked_to_stop
 from historian.migration import MigrationError, migrate
-from historian.tokens import Scope, create_sign_in_code, create_token
+from ingest.invitation import invite
 from ingest.supervisor import CANNOT_START, Service, supervise
-from telemetry.clock import MachineClock, real_monotonic_s
+from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT_FREES_WITHIN_S = 10.0  # Services of a killed centre end by themselves; their ports follow.
-SIGN_IN_CODE_LIFETIME_S = 24 * 3600.0
 
 log = structlog.get_logger()
 
@@ -126,7 +124,7 @@ async def _serve(settings: CentreSettings, dsn: str) -> int:
     applied = await migrate(dsn)
     if applied:
         log.info("schema brought up to date", applied=applied)
-    link = await _invite(settings, dsn)
+    link = await invite(dsn, f"http://{settings.host}:{settings.api_port}")
     stop = asyncio.Event()
     supervised = os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
     asked = asyncio.create_task(until_asked_to_stop(supervised))
@@ -137,24 +135,6 @@ async def _serve(settings: CentreSettings, dsn: str) -> int:
         return await supervise(_services(settings, dsn), stop)
     finally:
         asked.cancel()
-
-
-async def _invite(settings: CentreSettings, dsn: str) -> str:
-    """Print how to sign in; on the very first start also a token, which is never shown again."""
-    address = f"http://{settings.host}:{settings.api_port}"
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
-        row = await (
-            await conn.execute("select exists (select from token where scope <> 'edge')")
-        ).fetchone()
-        if row is not None and not row[0]:
-            token = await create_token(
-                conn, Scope.OPERATOR, None, None, "first start", MachineClock().now_us()
-            )
-            print(f"Token for programs (shown once, keep it safe): {token}", flush=True)  # noqa: T201
-        code = await create_sign_in_code(conn, Scope.OPERATOR, lifetime_s=SIGN_IN_CODE_LIFETIME_S)
-    link = f"{address}/#code={code}"
-    print(f"Sign in (once, within a day): {link}", flush=True)  # noqa: T201
-    return link
 
 
 def _write_ready_file(settings: CentreSettings, dsn: str, link: str) -> None:

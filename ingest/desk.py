@@ -16,6 +16,8 @@ from telemetry.clock import instant_us
 from telemetry.conversion import GroupConverter
 from telemetry.plan import SitePlan
 
+COMPLAINTS_APART_US = 60 * 1_000_000  # The same about the same edge or group, at most this often.
+
 
 @dataclass(eq=False)
 class SiteDesk:
@@ -36,6 +38,7 @@ class SiteDesk:
     checkpoint_flush_id: int = 0
     flush_id: int = 0
     configuration_is_new: bool = False
+    complained_us: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -46,6 +49,14 @@ class SiteDesk:
     def edges_back(self) -> set[tuple[str, str]]:
         """Edges whose line is open now."""
         return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
+
+    def may_complain(self, subject: str, reason: str, at_us: int) -> bool:
+        """Tell whether it is time to complain again, so that a broken edge floods no journal."""
+        last_us = self.complained_us.get((subject, reason))
+        if last_us is not None and abs(at_us - last_us) < COMPLAINTS_APART_US:
+            return False
+        self.complained_us[subject, reason] = at_us
+        return True
 
     def resume(self, state: EngineState, flush_id: int, checkpoint_flush_id: int) -> None:
         """Go on from a recovered state."""

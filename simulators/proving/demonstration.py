@@ -29,8 +29,8 @@ from simulators.proving.processes import (
 from simulators.proving.ready import Addresses, read_addresses
 from simulators.proving.sink import WebhookSink
 from simulators.proving.watcher import Watcher
-from simulators.scenario import Scenario, demo_site_text
-from telemetry.clock import MachineClock, ScenarioClock, instant_us, write_clock_file
+from simulators.scenario import DEVICES, Scenario, demo_site_text
+from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 
 READY_WITHIN_S = 60.0
 DRAINED_WITHIN_S = 30.0
@@ -38,7 +38,6 @@ TOLD_WITHIN_S = 10.0
 LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
 LOOK_AGAIN_S = 0.05
 
-DEVICES = ("dam", "slope", "mine", "fan")
 SITE = "demo-mine"
 
 STILL_TO_TELL = "select count(*) from outbox where delivered_at is null and given_up_at is null"
@@ -48,6 +47,7 @@ STILL_TO_TELL = "select count(*) from outbox where delivered_at is null and give
 class Demonstration:
     """Everything that runs in one demonstration."""
 
+    scenario_name: str
     scenario: Scenario
     rate: float
     seed: int
@@ -81,7 +81,8 @@ class Demonstration:
         ports = free_ports(len(DEVICES) + 2)
         device_ports = dict(zip(DEVICES, ports, strict=False))
         self._ports = ports[len(DEVICES) :]
-        self.site_file.write_text(demo_site_text(self.scenario, device_ports), encoding="utf-8")
+        buses = {f"{name}-bus": port for name, port in device_ports.items()}
+        self.site_file.write_text(demo_site_text(self.scenario, buses), encoding="utf-8")
         self._prepare_webhook()
         await self.start_centre()
         self.devices = [
@@ -155,7 +156,7 @@ class Demonstration:
 
     def _begin(self) -> None:
         real_us = MachineClock().now_us() + round(LEAD_IN_S * 1e6)
-        self.clock = ScenarioClock(real_us, instant_us(self.scenario.began_at), self.rate)
+        self.clock = ScenarioClock(real_us, self.scenario.began_us, self.rate)
         self.watcher.clock = self.clock
         write_clock_file(self.clock_file, self.clock)
 
@@ -177,7 +178,7 @@ class Demonstration:
 
     def _device_arguments(self, name: str, port: int) -> Sequence[str]:
         return [
-            *("simulate", name, "--scenario", self.scenario.name, "--seed", str(self.seed)),
+            *("simulate", name, "--scenario", self.scenario_name, "--seed", str(self.seed)),
             *("--site", str(self.site_file), "--clock", str(self.clock_file)),
             *("--port", str(port)),
         ]

@@ -1,0 +1,227 @@
+"""What a flush brings to one site, judged and put in its recorded order; no database yet.
+
+Blocks are judged in the order of their arrival, which is the order of their stream. The inputs
+for the engine are then put in the order of decision record 0002.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarms.transition import Happening, Silence, Tick
+from ingest.desk import SiteDesk
+from ingest.inbox import Arrival
+from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
+from telemetry.scan import JudgedScans
+from telemetry.uplink import BlockReceived, LostDeclared, Repeated
+
+E = TypeVar("E")
+CONDEMNED = "the centre failed each time it tried to store or judge this block"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoodBlock:
+    """A block that can be stored."""
+
+    arrival: Arrival
+    event: BlockReceived
+    judged: JudgedBlock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RefusedBlock:
+    """A block that goes to quarantine."""
+
+    arrival: Arrival
+    event: BlockReceived
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A site's part of a flush."""
+
+    arrivals: tuple[Arrival, ...]
+    good: tuple[GoodBlock, ...] = ()
+    refused: tuple[RefusedBlock, ...] = ()
+    lost: tuple[tuple[Arrival, LostDeclared], ...] = ()
+    repeated: tuple[tuple[Arrival, Repeated], ...] = ()
+    scans: tuple[JudgedScans, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    ticks: tuple[Tick, ...] = ()
+    heard: dict[int, float] = field(default_factory=dict)  # Group and real time.
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to record."""
+        return not (self.arrivals or self.silences or self.ticks)
+
+    @property
+    def time_span_us(self) -> range:
+        """Which instants the flush will store scans for; empty if none."""
+        times = [tick.at_us for tick in self.ticks]
+        for block in self.good:
+            tame = block.judged.judged.sampled_us[~block.judged.wild]
+            if len(tame):
+                times += [int(tame.min()), int(tame.max())]
+        return range(min(times), max(times) + 1) if times else range(0)
+
+
+def prepare(
+    desk: SiteDesk,
+    arrivals: Sequence[Arrival],
+    *,
+    now_us: int,
+    now_s: float,
+    rate: float,
+    settled: bool,
+    condemned: Arrival | None = None,  # A block that the store or the engine could not take.
+) -> Prepared:
+    """Judge a site's arrivals, and find what is due without them; moves the desk's stamps on."""
+    good, refused = _judge(desk, arrivals, condemned)
+    scans = _in_recorded_order(good)
+    heard = {block.judged.group: block.arrival.heard_s for block in good}
+    for group, at_s in heard.items():
+        desk.hearing.hear(group, at_s)
+    return Prepared(
+        arrivals=tuple(arrivals),
+        good=tuple(good),
+        refused=tuple(refused),
+        lost=_of_kind(arrivals, LostDeclared),
+        repeated=_of_kind(arrivals, Repeated),
+        scans=scans,
+        silences=_silences(desk, now_us=now_us, now_s=now_s, rate=rate),
+        happenings=_happenings(desk, good, refused, _of_kind(arrivals, LostDeclared)),
+        ticks=desk.ticks.due(desk.state, scans, desk.hearing.excused(now_s, rate, settled=settled)),
+        heard=heard,
+    )
+
+
+def _of_kind(arrivals: Iterable[Arrival], kind: type[E]) -> tuple[tuple[Arrival, E], ...]:
+    return tuple((one, one.event) for one in arrivals if isinstance(one.event, kind))
+
+
+def _judge(
+    desk: SiteDesk, arrivals: Sequence[Arrival], condemned: Arrival | None
+) -> tuple[list[GoodBlock], list[RefusedBlock]]:
+    good: list[GoodBlock] = []
+    refused: list[RefusedBlock] = []
+    for arrival in arrivals:
+        event = arrival.event
+        if not isinstance(event, BlockReceived):
+            continue
+        if arrival is condemned:
+            refused.append(RefusedBlock(arrival, event, "not_storable", CONDEMNED))
+            continue
+        try:
+            block, group = read_block(event.content, edge=arrival.stream.edge, known=desk.known)
+        except BlockRefusedError as error:
+            refused.append(RefusedBlock(arrival, event, error.reason, error.message))
+            continue
+        judged = judge_block(
+            block,
+            group,
+            converter=desk.known.converters[group.index],
+            received_us=arrival.received_us,
+            site_began_us=desk.known.began_us,
+            stamps=desk.stamps[group.index],
+        )
+        desk.stamps[group.index] = judged.stamps
+        good.append(GoodBlock(arrival, event, judged))
+    return good, refused
+
+
+def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
+    """Put scans in the order (group, stream, seq, row): one `JudgedScans` for each group."""
+
+    def place(block: GoodBlock) -> tuple[int, int, int]:
+        return block.judged.group, block.arrival.stream.stream_id, block.event.seq
+
+    in_order = sorted(good, key=place)
+    return tuple(
+        joined([block.judged.judged for block in of_group])
+        for _, of_group in groupby(in_order, key=lambda block: block.judged.group)
+    )
+
+
+def joined(parts: Sequence[JudgedScans]) -> JudgedScans:
+    """Put successive scans of one group together."""
+    if len(parts) == 1:
+        return parts[0]
+    return JudgedScans(
+        group=parts[0].group,
+        sampled_us=np.concatenate([part.sampled_us for part in parts]),
+        judged_us=np.concatenate([part.judged_us for part in parts]),
+        raw=np.concatenate([part.raw for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        quality=np.concatenate([part.quality for part in parts]),
+    )
+
+
+def _silences(desk: SiteDesk, *, now_us: int, now_s: float, rate: float) -> tuple[Silence, ...]:
+    """Find groups that have just fallen silent; one that never spoke is silent since we began."""
+    silent: NDArray[np.bool_] = desk.hearing.silent(now_s, rate) & ~desk.state.silent
+    found = []
+    for group in np.flatnonzero(silent).tolist():
+        newest_us = desk.stamps[group].newest_us
+        allowed_us = 3 * desk.plan.groups[group].period_us
+        since_us = newest_us if newest_us >= desk.known.began_us else now_us - allowed_us
+        found.append(Silence(group, since_us))
+    return tuple(found)
+
+
+def _happenings(
+    desk: SiteDesk,
+    good: Sequence[GoodBlock],
+    refused: Sequence[RefusedBlock],
+    lost: Sequence[tuple[Arrival, LostDeclared]],
+) -> tuple[Happening, ...]:
+    found = [
+        _about_edge(
+            desk,
+            arrival,
+            "declared_lost",
+            {"first": event.first, "last": event.last, "reason": event.reason},
+        )
+        for arrival, event in lost
+    ]
+    for block in refused:
+        detail = {"seq": block.event.seq, "reason": block.reason, "message": block.message}
+        if desk.may_complain(block.arrival.stream.edge, block.reason, block.arrival.received_us):
+            found.append(_about_edge(desk, block.arrival, f"quarantined_{block.reason}", detail))
+    for one in good:
+        if not one.judged.wild.any():
+            continue
+        group = desk.plan.groups[one.judged.group]
+        stamp_us = int(one.judged.judged.sampled_us[one.judged.wild][0])
+        if desk.may_complain(group.key, "implausible_clock", one.arrival.received_us):
+            found.append(
+                Happening(
+                    subject=group.key,
+                    rule="implausible_clock",
+                    structure=group.structure.id,
+                    at_us=one.arrival.received_us,
+                    detail={"stamp_us": stamp_us, "scans": int(one.judged.wild.sum())},
+                )
+            )
+    return tuple(found)
+
+
+def _about_edge(
+    desk: SiteDesk, arrival: Arrival, rule: str, detail: dict[str, object]
+) -> Happening:
+    edge = arrival.stream.edge
+    structures = {group.structure.id for group in desk.plan.groups_of_edge(edge)}
+    return Happening(
+        subject=edge,
+        rule=rule,
+        structure=structures.pop() if len(structures) == 1 else None,
+        at_us=arrival.received_us,
+        detail=detail,
+    )
