@@ -1,0 +1,43 @@
+"""Rate of change: how fast has each channel moved, per hour, over about a window?
+
+Instead of a window of readings each rule keeps two of them, its *anchors*: an old one, at
+least a window ago, from which the rate is measured, and a young one that will take its place.
+The rate is therefore an average over one to two windows (and one scan period, where the
+window is no multiple of it), in constant memory.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEVER_US = -(2**62)  # Far enough to be no instant, near enough that differences fit int64.
+HOUR_US = 3_600_000_000
+OLD, YOUNG = 0, 1
+
+
+def rate_per_hour(
+    at_us: NDArray[np.int64],  # [rule]
+    value: NDArray[np.float64],  # [rule] none of them NaN
+    *,
+    anchor_us: NDArray[np.int64],  # [2, rule] old and young, NEVER_US where there is none
+    anchor_value: NDArray[np.float64],  # [2, rule]
+    window_us: NDArray[np.int64],  # [rule]
+    gap_us: NDArray[np.int64],  # [rule] an old anchor further back than this tells nothing
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return each rule's rate (NaN until a window has passed) and its anchors from now on."""
+    old_us, young_us = anchor_us
+    old_value, young_value = anchor_value
+
+    ripe = (young_us != NEVER_US) & (at_us - young_us >= window_us)
+    old_us, old_value = np.where(ripe, young_us, old_us), np.where(ripe, young_value, old_value)
+    restart = at_us - old_us > gap_us
+    old_us, old_value = np.where(restart, at_us, old_us), np.where(restart, value, old_value)
+
+    span_us = at_us - old_us
+    known = span_us >= window_us
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        rate = np.where(known, (value - old_value) * (HOUR_US / span_us), np.nan)
+
+    kept = ~ripe & ~restart & (young_us != NEVER_US)
+    young_us = np.where(kept, young_us, np.where(known, at_us, NEVER_US))
+    young_value = np.where(kept, young_value, np.where(known, value, 0.0))
+    return rate, np.stack([old_us, young_us]), np.stack([old_value, young_value])

@@ -1,0 +1,259 @@
+"""The engine: recorded inputs in, transitions of alarms out; the same way live and in a replay.
+
+It reads no clock and touches nothing. Inside a step the order is: acknowledgements, scans round
+by round, silences, happenings, ticks. Measured channels see only their own scans, so their
+process alarms depend neither on how flushes were cut nor on other groups.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from alarms.annunciator import Subject
+from alarms.derivation import Derivation
+from alarms.engine_state import NEVER_US, EngineState
+from alarms.evidence import Finding, evidence_of
+from alarms.judging import Judge
+from alarms.rounds import Round, rounds_of, scans_in_order
+from alarms.rules import RuleKind, announced_levels, compile_rules, kind_of_alarm
+from alarms.transition import (
+    AlarmKind,
+    CalculatedScans,
+    Change,
+    Decision,
+    Happening,
+    Inputs,
+    Outcome,
+    Silence,
+    Tick,
+    Transition,
+)
+from telemetry.plan import SitePlan
+from telemetry.scan import JudgedScans
+from telemetry.site import Level
+
+__all__ = ["NEVER_US", "EngineState", "SiteEngine"]
+
+SILENCE_PERIODS = 3
+SILENCE = "silence"
+CLOCK = "clock"
+
+
+class SiteEngine:
+    """The rules of one site's configuration, ready to be applied to its inputs."""
+
+    def __init__(self, plan: SitePlan) -> None:
+        self.plan = plan
+        self.rules = compile_rules(plan)
+        self.derivation = Derivation(plan)
+        self._judge = Judge(plan, self.rules)
+        self._technical = Level[plan.site.technical_level.upper()]
+
+    def initial_state(self) -> EngineState:
+        """Begin without a past."""
+        return EngineState.fresh(
+            groups=len(self.plan.groups),
+            rules=len(self.rules),
+            rate_rules=self.rules.end(RuleKind.RATE) - self.rules.begin(RuleKind.RATE),
+            memory=self.derivation.empty_memory(),
+        )
+
+    def step(self, state: EngineState, inputs: Inputs) -> Outcome:
+        """Take a flush's inputs in; the state is changed in place.
+
+        Where the flush cannot be committed, throw the state away and recover.
+        """
+        transitions = self._clear_orphans(state)
+        decisions: list[Decision] = []
+        for asked in inputs.acknowledgements:
+            transition, decision = state.annunciator.acknowledge(asked)
+            decisions.append(decision)
+            if transition is not None:
+                transitions.append(transition)
+        scans = scans_in_order(inputs.scans, state.newest_us)
+        transitions += self._end_silences(state, scans)
+        self.derivation.remember(state.memory, scans)
+        transitions += self._take_scans(state, scans)
+        for silence in inputs.silences:
+            transitions += self._begin_silence(state, silence)
+        for happening in _each_once(inputs.happenings):
+            transitions += self._note(state, happening)
+        calculated = self._calculate(state, inputs.ticks)
+        transitions += self._take_scans(state, calculated)
+        return Outcome(
+            transitions=tuple(transitions),
+            decisions=tuple(decisions),
+            calculated=tuple(
+                CalculatedScans(one.group, one.judged_us, one.value, one.quality)
+                for one in calculated
+            ),
+        )
+
+    def _take_scans(self, state: EngineState, scans: Sequence[JudgedScans]) -> list[Transition]:
+        transitions: list[Transition] = []
+        for one in rounds_of(scans):
+            transitions += self._judge_clocks(state, one)
+            for finding in self._judge.judge(state, one):
+                transitions += self._tell(state, finding)
+        for scan in scans:
+            if state.first_us[scan.group] == NEVER_US:
+                state.first_us[scan.group] = scan.judged_us[0]
+            state.newest_us[scan.group] = scan.judged_us[-1]
+        return transitions
+
+    def _tell(self, state: EngineState, found: Finding) -> list[Transition]:
+        """Turn a change of belief into transitions of the rule's alarm."""
+        rule = self.rules.rules[found.rule]
+        channel = self.plan.channels[rule.channel]
+        subject = Subject(kind_of_alarm(rule), channel.structure.id, channel.key, rule.key)
+
+        def evidence(change: Change, level: Level) -> dict[str, Any]:
+            return evidence_of(rule, channel, found, change, level)
+
+        if found.after < found.before:
+            return state.annunciator.fall(
+                subject, Level(found.after), at_us=found.at_us, evidence=evidence
+            )
+        used = self.rules.used[:, found.rule]
+        return state.annunciator.rise(
+            subject,
+            announced_levels(rule, used, found.before, found.after),
+            onset_us=found.since_us[0],
+            at_us=found.at_us,
+            evidence=evidence,
+        )
+
+    def _judge_clocks(self, state: EngineState, one: Round) -> list[Transition]:
+        turned = one.suspect != state.clock_suspect[one.groups]
+        state.clock_suspect[one.groups] = one.suspect
+        transitions: list[Transition] = []
+        for n in np.flatnonzero(turned):
+            group, at_us = int(one.groups[n]), int(one.at_us[n])
+            if one.suspect[n]:
+                facts = {"reason": "the stamp is implausible", "judged_us": at_us}
+                transitions += self._raise_technical(state, group, CLOCK, at_us, facts)
+            else:
+                facts = {"reason": "the stamps are plausible again"}
+                transitions += self._clear_technical(state, group, CLOCK, at_us, facts)
+        return transitions
+
+    def _begin_silence(self, state: EngineState, silence: Silence) -> list[Transition]:
+        group, last_us = silence.group, silence.last_sampled_us
+        if state.silent[group] or state.newest_us[group] > last_us:
+            return []
+        state.silent[group] = True
+        at_us = last_us + SILENCE_PERIODS * self.plan.groups[group].period_us
+        facts = {
+            "last_sampled_us": last_us,
+            "period_s": self.plan.groups[group].group.period_s,
+            "edge": self.plan.groups[group].edge,
+        }
+        return self._raise_technical(state, group, SILENCE, at_us, facts)
+
+    def _end_silences(self, state: EngineState, scans: Sequence[JudgedScans]) -> list[Transition]:
+        transitions: list[Transition] = []
+        if not state.silent.any():
+            return transitions
+        for one in scans:
+            if state.silent[one.group]:
+                state.silent[one.group] = False
+                at_us = int(one.judged_us[0])
+                facts = {"last_sampled_us": int(state.newest_us[one.group])}
+                transitions += self._clear_technical(state, one.group, SILENCE, at_us, facts)
+        return transitions
+
+    def _raise_technical(
+        self, state: EngineState, group: int, rule: str, at_us: int, facts: dict[str, Any]
+    ) -> list[Transition]:
+        return state.annunciator.rise(
+            self._about_group(group, rule),
+            [self._technical],
+            onset_us=at_us,
+            at_us=at_us,
+            evidence=lambda _change, _level: facts,
+        )
+
+    def _clear_technical(
+        self, state: EngineState, group: int, rule: str, at_us: int, facts: dict[str, Any]
+    ) -> list[Transition]:
+        return state.annunciator.fall(
+            self._about_group(group, rule),
+            Level.NONE,
+            at_us=at_us,
+            evidence=lambda _change, _level: facts,
+        )
+
+    def _about_group(self, group: int, rule: str) -> Subject:
+        plan = self.plan.groups[group]
+        return Subject(AlarmKind.TECHNICAL, plan.structure.id, plan.key, rule)
+
+    def _note(self, state: EngineState, happening: Happening) -> list[Transition]:
+        """Raise and clear in one instant: what remains is for somebody to acknowledge."""
+        subject = Subject(
+            AlarmKind.TECHNICAL, happening.structure, happening.subject, happening.rule
+        )
+        detail = _digest(happening)
+        raised = state.annunciator.rise(
+            subject,
+            [self._technical],
+            onset_us=happening.at_us,
+            at_us=happening.at_us,
+            evidence=lambda _change, _level: happening.detail,
+            detail=detail,
+        )
+        return raised + state.annunciator.fall(
+            subject,
+            Level.NONE,
+            at_us=happening.at_us,
+            evidence=lambda _change, _level: happening.detail,
+            detail=detail,
+        )
+
+    def _calculate(self, state: EngineState, ticks: Iterable[Tick]) -> list[JudgedScans]:
+        """Compute what is due; a group sees the values that those before it have at its ticks."""
+        ticks_of: dict[int, list[int]] = {}
+        for tick in ticks:
+            newest = ticks_of.get(tick.group, [int(state.last_tick_us[tick.group])])[-1]
+            if tick.at_us > newest:
+                ticks_of.setdefault(tick.group, []).append(tick.at_us)
+        calculated = []
+        for group in self.derivation.order:
+            if group in ticks_of:
+                at_us = np.array(ticks_of[group], dtype=np.int64)
+                scans = self.derivation.calculate(state.memory, group, at_us)
+                self.derivation.remember(state.memory, [scans])
+                state.last_tick_us[group] = at_us[-1]
+                calculated.append(scans)
+        self.derivation.forget(state.memory, state.last_tick_us)
+        return sorted(calculated, key=lambda one: one.group)
+
+    def _clear_orphans(self, state: EngineState) -> list[Transition]:
+        """Clear alarms whose rule is no longer in the configuration: nothing else could."""
+        transitions: list[Transition] = []
+        for occurrence in state.orphans:
+            alarm = state.alarms.get(occurrence)
+            if alarm is not None:
+                transitions += state.annunciator.fall(
+                    alarm.subject,
+                    Level.NONE,
+                    at_us=alarm.changed_us,
+                    evidence=lambda _change, _level: {
+                        "reason": "the rule has left the configuration"
+                    },
+                )
+        state.orphans = []
+        return transitions
+
+
+def _each_once(happenings: Iterable[Happening]) -> list[Happening]:
+    told = {(one.subject, one.rule, one.at_us, _digest(one)): one for one in happenings}
+    return list(told.values())
+
+
+def _digest(happening: Happening) -> str:
+    """Tell happenings of one instant apart by what they are about in detail."""
+    detail = json.dumps(happening.detail, sort_keys=True, default=str)
+    return hashlib.sha256(detail.encode()).hexdigest()[:12]

@@ -1,0 +1,78 @@
+"""Evidence: what an alarm rests on, as plain values that people and programs can read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alarms.rules import Rule, RuleKind
+from alarms.transition import Change
+from telemetry.plan import ChannelPlan
+from telemetry.quality import Quality
+from telemetry.site import Level, RateLimit
+
+QUALITIES = {int(quality): quality.name.lower() for quality in Quality}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A reading that changed what is believed about a rule."""
+
+    rule: int
+    before: int
+    after: int
+    at_us: int
+    since_us: tuple[int, ...]  # By level: since when it is, or is not, violated.
+    value: float  # The reading itself.
+    quality: int
+    rate: float  # Per hour; NaN except for rate limits.
+
+
+def evidence_of(
+    rule: Rule, channel: ChannelPlan, found: Finding, change: Change, level: Level
+) -> dict[str, Any]:
+    """Say what a change of a rule rests on; level is the one that was reached, or left."""
+    began = "onset_us" if change in {Change.RAISE, Change.RISE} else "returned_us"
+    facts: dict[str, Any] = {
+        "value": None if np.isnan(found.value) else found.value,
+        "unit": channel.channel.unit,
+        "quality": QUALITIES.get(found.quality, str(found.quality)),
+        began: found.since_us[level - 1],
+        "on_delay_s": rule.on_delay_s,
+        "off_delay_s": rule.off_delay_s,
+    }
+    if rule.kind is RuleKind.QUALITY:
+        good = change is Change.CLEAR
+        facts["reason"] = "good" if good else _reason(found)
+    elif rule.kind is RuleKind.STATE:
+        facts |= _state(channel, found)
+    elif rule.limit is not None:
+        limit = rule.limit
+        facts |= {
+            "direction": limit.direction,
+            "bound": getattr(limit.levels, level.name.lower(), None),
+            "deadband": limit.deadband,
+            "source": limit.source,
+        }
+        if isinstance(limit, RateLimit):
+            facts |= {
+                "rate": None if np.isnan(found.rate) else found.rate,
+                "rate_unit": f"{channel.channel.unit}/h",
+                "window_s": limit.window_s,
+            }
+    return facts
+
+
+def _reason(found: Finding) -> str:
+    named = QUALITIES.get(found.quality, str(found.quality))
+    return "not_finite" if found.quality < Quality.NO_VALUE else named
+
+
+def _state(channel: ChannelPlan, found: Finding) -> dict[str, Any]:
+    states = channel.channel.states or {}
+    number = None if np.isnan(found.value) else int(found.value)
+    state = None if number is None else states.get(number)
+    return {
+        "state": number,
+        "state_name": None if state is None else {"en": state.name.en, "zh": state.name.zh},
+    }

@@ -1,0 +1,197 @@
+"""Judging a round: what each rule believes after it, and which rules changed their mind.
+
+Most rules are quiet most of the time: nothing is violated and nothing is believed. So each
+kind of rule first finds, with a few operations over whole columns, the rows for which this is
+not so, and computes the rest for these alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarms.detectors.delays import believed_level
+from alarms.detectors.limits import violated_level
+from alarms.detectors.rate import rate_per_hour
+from alarms.detectors.states import NO_STATE, level_of_state
+from alarms.engine_state import EngineState
+from alarms.evidence import Finding
+from alarms.rounds import Cells, Round, ranges
+from alarms.rules import RuleColumns, RuleKind
+from telemetry.plan import SitePlan
+from telemetry.quality import is_bad
+from telemetry.site import Level
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selection:
+    """Where the readings and rules of some groups stand."""
+
+    groups: NDArray[np.int64]
+    channels: NDArray[np.int64]  # [reading]
+    rows: tuple[Rows | slice, ...]  # By kind of rule.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Readings:
+    """A round's readings, to be found by channel, and its instants, to be found by group."""
+
+    value: NDArray[np.float64]
+    quality: NDArray[np.int16]
+    at_us: NDArray[np.int64]
+
+
+class Judge:
+    """Applies the rules of a site to rounds; keeps room for one round, and no state."""
+
+    def __init__(self, plan: SitePlan, rules: RuleColumns) -> None:
+        self._rules = rules
+        self._cells = Cells.of(plan)
+        self._technical = np.int8(Level[plan.site.technical_level.upper()])
+        self._readings = _Readings(
+            value=np.full(len(plan.channels) + 1, np.nan),
+            quality=np.zeros(len(plan.channels) + 1, dtype=np.int16),
+            at_us=np.zeros(len(plan.groups), dtype=np.int64),
+        )
+        self._selection = self._select(np.zeros(0, dtype=np.int64))
+
+    def judge(self, state: EngineState, of: Round) -> list[Finding]:
+        """Judge one round: change the state's columns, and list what is believed anew."""
+        if not np.array_equal(self._selection.groups, of.groups):
+            self._selection = self._select(of.groups)
+        chosen, readings = self._selection, self._readings
+        readings.value[chosen.channels] = of.value
+        readings.quality[chosen.channels] = of.quality
+        readings.at_us[of.groups] = of.at_us
+        changed = [
+            self._judge_limits(state, chosen.rows[RuleKind.LIMIT]),
+            self._judge_rates(state, chosen.rows[RuleKind.RATE]),
+            self._judge_states(state, chosen.rows[RuleKind.STATE]),
+            self._judge_quality(state, chosen.rows[RuleKind.QUALITY]),
+        ]
+        findings = [finding for some in changed for finding in some]
+        findings.sort(key=lambda one: (self._rules.rules[one.rule].channel, one.rule))
+        return findings
+
+    def _select(self, groups: NDArray[np.int64]) -> _Selection:
+        first = self._rules.first
+        rows: list[Rows | slice] = []
+        for kind in RuleKind:
+            begins, ends = first[kind, groups], first[kind, groups + 1]
+            joined = bool(np.all(begins[1:] == ends[:-1])) and len(groups) > 0
+            rows.append(slice(begins[0], ends[-1]) if joined else ranges(begins, ends))
+        return _Selection(groups, self._cells.channels_of(groups), tuple(rows))
+
+    def _judge_limits(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+        rules = self._rules
+        signed = self._readings.value[rules.channel[rows]] * rules.sign[rows]
+        hot = np.flatnonzero((signed >= rules.lowest[rows]) | _busy(state, rows))
+        return self._judge_bounds(state, _rows_at(rows, hot), signed[hot])
+
+    def _judge_rates(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+        rules, begin = self._rules, self._rules.begin(RuleKind.RATE)
+        value = self._readings.value[rules.channel[rows]]
+        hot = np.flatnonzero(~np.isnan(value))
+        if not len(hot):
+            return []
+        judged = _rows_at(rows, hot)
+        own = judged - begin
+        rate, state.anchor_us[:, own], state.anchor_value[:, own] = rate_per_hour(
+            self._readings.at_us[rules.group[judged]],
+            value[hot],
+            anchor_us=state.anchor_us[:, own],
+            anchor_value=state.anchor_value[:, own],
+            window_us=rules.window_us[own],
+            gap_us=rules.gap_us[own],
+        )
+        signed = rate * rules.sign[judged]
+        hot = np.flatnonzero((signed >= rules.lowest[judged]) | _busy(state, judged))
+        return self._judge_bounds(state, judged[hot], signed[hot], rate[hot])
+
+    def _judge_bounds(
+        self,
+        state: EngineState,
+        rows: Rows,
+        signed: NDArray[np.float64],
+        rate: NDArray[np.float64] | None = None,
+    ) -> list[Finding]:
+        known = ~np.isnan(signed)
+        rows, signed = rows[known], signed[known]
+        violated = violated_level(
+            signed,
+            state.violated[rows],
+            bounds=self._rules.bounds[:, rows],
+            deadband=self._rules.deadband[rows],
+        )
+        return self._believe(state, rows, violated, None if rate is None else rate[known])
+
+    def _judge_states(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+        rules = self._rules
+        value = self._readings.value[rules.channel[rows]]
+        chosen = _rows_at(rows, np.flatnonzero(~np.isnan(value)))
+        if not len(chosen):
+            return []
+        level = level_of_state(
+            chosen - rules.begin(RuleKind.STATE),
+            self._readings.value[rules.channel[chosen]],
+            rules.states,
+        )
+        hot = (level != NO_STATE) & ((level > 0) | _busy(state, chosen))
+        return self._believe(state, chosen[hot], level[hot])
+
+    def _judge_quality(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+        channel = self._rules.channel[rows]
+        bad = is_bad(self._readings.quality[channel]) | np.isnan(self._readings.value[channel])
+        hot = np.flatnonzero(bad | _busy(state, rows))
+        level = np.where(bad[hot], self._technical, np.int8(0)).astype(np.int8)
+        return self._believe(state, _rows_at(rows, hot), level)
+
+    def _believe(
+        self,
+        state: EngineState,
+        rows: Rows,
+        violated: NDArray[np.int8],
+        rate: NDArray[np.float64] | None = None,
+    ) -> list[Finding]:
+        """Let delays decide what is believed; rows are those that have a reading to go by."""
+        if not len(rows):
+            return []
+        rules = self._rules
+        before = state.believed[rows]
+        at_us = self._readings.at_us[rules.group[rows]]
+        believed, since_us = believed_level(
+            at_us,
+            violated_before=state.violated[rows],
+            violated=violated,
+            since_us=state.since_us[:, rows],
+            believed_before=before,
+            on_delay_us=rules.on_delay_us[rows],
+            off_delay_us=rules.off_delay_us[rows],
+            used=rules.used[:, rows],
+        )
+        state.violated[rows], state.believed[rows] = violated, believed
+        state.since_us[:, rows] = since_us
+        return [
+            Finding(
+                rule=int(rows[n]),
+                before=int(before[n]),
+                after=int(believed[n]),
+                at_us=int(at_us[n]),
+                since_us=tuple(int(since) for since in since_us[:, n]),
+                value=float(self._readings.value[rules.channel[rows[n]]]),
+                quality=int(self._readings.quality[rules.channel[rows[n]]]),
+                rate=float("nan") if rate is None else float(rate[n]),
+            )
+            for n in np.flatnonzero(believed != before)
+        ]
+
+
+def _busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
+    busy: NDArray[np.bool_] = (state.violated[rows] | state.believed[rows]) != 0
+    return busy
+
+
+def _rows_at(rows: Rows | slice, places: Rows) -> Rows:
+    return places + rows.start if isinstance(rows, slice) else rows[places]
