@@ -1,0 +1,21 @@
+"""What is wrong with a file, and where: one sentence for the person who wrote it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Complaint:
+    """One thing that is wrong in a file, its place, and what would be right."""
+
+    file: str
+    line: int  # From 1; 0 where the file as a whole is meant.
+    column: int
+    where: str  # Dotted: "structures.north-dam.stations.section-1"; empty for the whole file.
+    message: str
+    allowed: str
+
+    def __str__(self) -> str:
+        """Say everything in one line, in the form that editors turn into a link."""
+        where = f"{self.where}: " if self.where else ""
+        allowed = f" (allowed: {self.allowed})" if self.allowed else ""
+        return f"{self.file}:{self.line}:{self.column}: {where}{self.message}{allowed}"

@@ -1,0 +1,28 @@
+"""What must hold between the parts of a site file, when each part by itself is right.
+
+Every rule is a function from a site to findings, and all of them are always asked: a person
+who mends a file wants to see everything at once.
+"""
+
+from collections.abc import Iterator
+
+from telemetry.site import Site
+from telemetry.site_rules.calculations import calculation_findings
+from telemetry.site_rules.channels import channel_findings
+from telemetry.site_rules.conversions import conversion_findings
+from telemetry.site_rules.devices import device_findings
+from telemetry.site_rules.identities import identity_findings
+from telemetry.site_rules.limits import limit_findings
+from telemetry.site_rules.places import Finding
+
+__all__ = ["Finding", "findings"]
+
+
+def findings(site: Site) -> Iterator[Finding]:
+    """Ask all rules about a site whose parts are right one by one."""
+    yield from identity_findings(site)
+    yield from device_findings(site)
+    yield from channel_findings(site)
+    yield from conversion_findings(site)
+    yield from limit_findings(site)
+    yield from calculation_findings(site)

@@ -1,0 +1,119 @@
+"""Rules about buses, devices, registers and slots."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from telemetry.site import Channel, Register, ScanGroup, Site
+from telemetry.site_rules.places import (
+    ChannelPlace,
+    Finding,
+    channels_of,
+    groups_of,
+    stations_of,
+)
+
+WORDS: Final[dict[str, int]] = {
+    "uint16": 1,
+    "int16": 1,
+    "uint32": 2,
+    "int32": 2,
+    "float32": 2,
+    "float64": 4,
+}
+REGISTER_LAST: Final = 65_535
+
+
+def device_findings(site: Site) -> Iterator[Finding]:
+    """Find channels that no line reaches, registers read twice and slots used twice."""
+    yield from _bus_findings(site)
+    yield from _slot_findings(site)
+    yield from _instrument_findings(site)
+    yield from _register_findings(site)
+
+
+def _bus_findings(site: Site) -> Iterator[Finding]:
+    edge_of_bus = {bus.id: bus.edge for bus in site.buses}
+    for place in groups_of(site):
+        if isinstance(place.group, ScanGroup) and place.group.bus not in edge_of_bus:
+            yield Finding(
+                (*place.loc, "bus"),
+                f"the bus {place.group.bus} is unknown",
+                f"one of the site's buses: {', '.join(edge_of_bus) or 'none is defined'}",
+                refers_to=place.group.bus,
+            )
+    for loc, station in stations_of(site):
+        edges: set[str] = set()
+        for n, group in enumerate(station.scan_groups):
+            edges |= {edge_of_bus[group.bus]} if group.bus in edge_of_bus else set()
+            if len(edges) > 1:
+                message = f"the station's groups are read by several edges ({_listed(edges)})"
+                allowed = "buses of one edge; split the station where two edges read it"
+                yield Finding((*loc, "scan_groups", n, "bus"), message, allowed)
+                break
+
+
+def _slot_findings(site: Site) -> Iterator[Finding]:
+    for place in groups_of(site):
+        holder: dict[int, str] = {}
+        for one in place.channels():
+            slot = one.channel.slot
+            if slot in holder:
+                message = f"slot {slot} belongs to the channel {holder[slot]} already"
+                allowed = "a slot of its own for each channel of a group, never used again"
+                yield Finding((*one.loc, "slot"), message, allowed)
+            holder.setdefault(slot, one.channel.id)
+
+
+def _instrument_findings(site: Site) -> Iterator[Finding]:
+    for one in channels_of(site):
+        known = [instrument.id for instrument in one.place.station.instruments]
+        if isinstance(one.channel, Channel) and one.channel.instrument not in known:
+            yield Finding(
+                (*one.loc, "instrument"),
+                f"the instrument {one.channel.instrument} is not at this station",
+                f"one of the station's instruments: {', '.join(known) or 'none is defined'}",
+                refers_to=one.channel.instrument,
+            )
+
+
+def _register_findings(site: Site) -> Iterator[Finding]:
+    """Find registers that two channels of one device share, in whatever groups they are."""
+    tables: dict[tuple[str, int, str], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
+    for one in channels_of(site):
+        group = one.place.group
+        if isinstance(one.channel, Channel) and isinstance(group, ScanGroup):
+            register = one.channel.register_
+            tables[group.bus, group.device_id, register.table].append((register, one))
+            if _last(register) > REGISTER_LAST:
+                message = (
+                    f"the number ends at register {_last(register)}; "
+                    f"a device ends at {REGISTER_LAST}"
+                )
+                allowed = f"an address up to {REGISTER_LAST + 1 - WORDS[register.type]}"
+                yield Finding((*one.loc, "register", "address"), message, allowed)
+    for (_, device_id, table), used in tables.items():
+        yield from _overlap_findings(f"{table} registers of device {device_id}", used)
+
+
+def _overlap_findings(whose: str, used: list[tuple[Register, ChannelPlace]]) -> Iterator[Finding]:
+    reader: dict[int, str] = {}
+    for register, one in used:
+        words = range(register.address, _last(register) + 1)
+        others = sorted({reader[word] for word in words if word in reader})
+        if others:
+            message = (
+                f"the {whose} from {words[0]} to {words[-1]} overlap those of {', '.join(others)}"
+            )
+            allowed = "registers of its own for each channel of a device"
+            yield Finding((*one.loc, "register", "address"), message, allowed)
+        for word in words:
+            reader.setdefault(word, one.channel.id)
+
+
+def _last(register: Register) -> int:
+    return register.address + WORDS[register.type] - 1
+
+
+def _listed(words: set[str]) -> str:
+    return ", ".join(sorted(words))
