@@ -1,0 +1,175 @@
+"""A simulated device as a process of its own: a real Modbus TCP server, read-only.
+
+The shell around the field: it listens, looks at the clock at every request, and hands over
+what the unit holds. What the registers hold is decided in `simulators.field`.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import NoSuchIdException
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from simulators.field import units_of
+from simulators.scenario import Scenario, ScenarioError, demo_site_text, read_scenario
+from simulators.settings import DeviceSettings, ServingSettings
+from simulators.units import ModbusUnit, Refusal
+from telemetry.clock import MachineClock, ScenarioClock, instant_at, read_clock_file
+from telemetry.plan import plan_of
+from telemetry.site import Site
+from telemetry.site_file import SiteFileError, read_site_file, read_site_text
+
+EVERY_OTHER_UNIT = 0  # pymodbus takes unit 0 for all numbers that no unit has.
+
+Now = Callable[[], int]
+
+
+def run_device(settings: DeviceSettings) -> int:
+    """Serve a device until told to stop; return the exit code."""
+    try:
+        scenario = read_scenario(settings.scenario)
+        now, scenario = _clock_of(settings, scenario)
+        plan = plan_of(_site_of(settings, scenario))
+        units = units_of(scenario, plan, settings.device, settings.seed)
+    except (ScenarioError, SiteFileError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return serve(units, now, settings)
+
+
+def serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> int:
+    """Serve units in this process until SIGTERM, SIGINT or the supervisor's end."""
+    try:
+        asyncio.run(_serve(units, now, settings))
+    except OSError as error:
+        print(  # noqa: T201
+            f"The simulated device cannot listen on {settings.host}:{settings.port}: {error}",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+class DeviceServer:
+    """A Modbus TCP server in front of some units."""
+
+    def __init__(self, units: Sequence[ModbusUnit], now: Now) -> None:
+        """Take the units, and what tells the time."""
+        self._devices = [_device(unit, now) for unit in units]
+        self._devices.append(SimDevice(EVERY_OTHER_UNIT, _registers(0, 1), action=_nobody))
+        self._server: ModbusTcpServer | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port."""
+        server = ModbusTcpServer(self._devices, address=(host, port), ignore_missing_devices=True)
+        if not await server.listen():
+            raise OSError("the address is taken or not ours")
+        self._server = server
+        assert isinstance(server.transport, asyncio.Server)
+        bound: int = server.transport.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        """Stop listening, and hang up on everyone."""
+        assert self._server is not None
+        await self._server.shutdown()  # type: ignore[no-untyped-call]
+
+
+def shared_clock(path: Path, began_us: int) -> Now:
+    """Tell scenario time by a shared clock file; the beginning, while it isn't there yet."""
+    clock: ScenarioClock | None = None
+
+    def now_us() -> int:
+        nonlocal clock
+        if clock is None:
+            try:
+                clock = read_clock_file(path)
+            except FileNotFoundError:
+                return began_us
+        return clock.now_us()
+
+    return now_us
+
+
+def _clock_of(settings: DeviceSettings, scenario: Scenario) -> tuple[Now, Scenario]:
+    """Without a shared clock the scenario begins now, and runs as fast as the machine's clock."""
+    if settings.clock is not None:
+        return shared_clock(settings.clock, scenario.began_us), scenario
+    machine = MachineClock()
+    begins_now = {"began_at": instant_at(machine.now_us())}
+    return machine.now_us, scenario.model_copy(update=begins_now)
+
+
+def _site_of(settings: DeviceSettings, scenario: Scenario) -> Site:
+    if settings.site is None:
+        return read_site_text(demo_site_text(scenario, {}), "demo-site.yaml")
+    return read_site_file(settings.site)
+
+
+def _registers(first: int, count: int) -> SimData:
+    return SimData(first, values=[0] * count, datatype=DataType.REGISTERS, readonly=True)
+
+
+def _device(unit: ModbusUnit, now: Now) -> SimDevice:
+    async def fill(
+        _function: int,
+        _first: int,
+        _address: int,
+        _count: int,
+        registers: list[int],
+        _written: list[int] | list[bool] | None,
+    ) -> ExcCodes | None:
+        held = unit.holds(now())
+        if held is Refusal.SILENT:
+            raise NoSuchIdException  # The server ignores it: the client waits in vain.
+        if held is Refusal.BUSY:
+            return ExcCodes.DEVICE_BUSY
+        registers[:] = held
+        return None
+
+    block = _registers(unit.first_address, unit.register_count)
+    return SimDevice(unit.device_id, block, action=fill)
+
+
+async def _nobody(
+    _function: int,
+    _first: int,
+    _address: int,
+    _count: int,
+    _registers: list[int],
+    _written: list[int] | list[bool] | None,
+) -> ExcCodes | None:
+    raise NoSuchIdException
+
+
+async def _serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if settings.supervised:
+        _stop_at_end_of_stdin(loop, stop)
+    server = DeviceServer(units, now)
+    port = await server.start(settings.host, settings.port)
+    print(f"listening on {settings.host}:{port}", flush=True)  # noqa: T201 - read by who started us
+    await stop.wait()
+    await server.stop()
+
+
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Whoever started us holds the other end; when it dies, even by SIGKILL, we follow."""
+    assert sys.__stdin__ is not None
+    descriptor = sys.__stdin__.fileno()
+
+    def read() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            stop.set()
+
+    loop.add_reader(descriptor, read)

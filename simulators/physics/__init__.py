@@ -1,0 +1,1 @@
+"""The ground, the weather and the machines, as pure functions of scenario time and a seed."""

@@ -1,0 +1,37 @@
+"""What a simulated device is told when it starts."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def _is_supervised() -> bool:
+    return os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingSettings:
+    """Where a device listens, and for how long it lives."""
+
+    host: str = "127.0.0.1"
+    port: int = 0  # 0 chooses a free one; the line "listening on HOST:PORT" tells which.
+    clock: Path | None = None  # A shared scenario clock; it may be written later.
+    supervised: bool = field(default_factory=_is_supervised)  # Ends with its standard input.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSettings(ServingSettings):
+    """A device of the demo mine, under a scenario."""
+
+    device: str  # One of `simulators.scenario.DEVICES`.
+    scenario: str = "calm"  # A name, or the path of a TOML file.
+    seed: int = 1
+    site: Path | None = None  # Left out: the demo mine as it comes, with the scenario's periods.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings(ServingSettings):
+    """Real logger files, served as registers at their own instants."""
+
+    mapping: Path
+    files: tuple[Path, ...]
