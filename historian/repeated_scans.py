@@ -1,0 +1,197 @@
+"""Scans that come again: what is a duplicate, what completes a stored scan, what contradicts it.
+
+A scan is known by its group and instant. Two scans of one key are compared slot by slot on the
+numbers that were measured, because these alone came from outside: conversions change with a
+calibration, and judging does not make two measurements different.
+
+- Every number that came is stored already: a *duplicate*.
+- Nothing differs, but numbers came where none was stored: they are *merged* into the row.
+- A number differs from the stored one: a *conflict*. Nothing is overwritten; the scan is
+  stored beside the other as the next revision, its differing slots marked.
+
+Pure: `historian.writer` fetches what is stored and carries the decision out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from historian.scan_rows import ScanWrite
+from telemetry.quality import Quality, is_bad
+
+Key = tuple[int, int]  # A group's number and an instant in microseconds.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanRow:
+    """One scan as it is, or will be, stored."""
+
+    group_id: int
+    time_us: int
+    revision: int
+    raw: NDArray[np.float64] | None  # [slot]
+    value: NDArray[np.float64]  # [slot]
+    quality: NDArray[np.int16]  # [slot]
+
+    @property
+    def measured(self) -> NDArray[np.float64]:
+        """What tells two scans apart."""
+        return self.value if self.raw is None else self.raw
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are."""
+        return len(self.value)
+
+    def widened(self, slots: int) -> "ScanRow":
+        """Add slots in which nothing was read, for a comparison with a newer layout."""
+        more = slots - self.slots
+        if more == 0:
+            return self
+        nothing = np.full(more, np.nan)
+        no_value = np.full(more, Quality.NO_VALUE, np.int16)
+        return ScanRow(
+            group_id=self.group_id,
+            time_us=self.time_us,
+            revision=self.revision,
+            raw=None if self.raw is None else np.concatenate([self.raw, nothing]),
+            value=np.concatenate([self.value, nothing]),
+            quality=np.concatenate([self.quality, no_value]),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Repeats:
+    """What is to be done about the scans of a flush some of which are stored already."""
+
+    writes: list[tuple[int, ScanWrite]] = field(default_factory=list)  # With their revisions.
+    merged_rows: list[ScanRow] = field(default_factory=list)  # To replace stored rows.
+    unstored: list[ScanWrite] = field(default_factory=list)
+    new: int = 0
+    duplicates: int = 0
+    merged: int = 0
+    conflicts: int = 0
+
+
+def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
+    """Decide scan by scan, in order, what is new, known, to be merged or in conflict."""
+    known: defaultdict[Key, list[ScanRow]] = defaultdict(list)
+    for row in stored:
+        known[row.group_id, row.time_us].append(row)
+    repeats = Repeats()
+    merged: dict[tuple[int, int, int], ScanRow] = {}
+    for write in writes:
+        fates: defaultdict[int, list[int]] = defaultdict(list)  # Revision, or -1: not stored.
+        conflicting: dict[int, NDArray[np.bool_]] = {}
+        for n in range(len(write)):
+            row = _row_of(write, n)
+            revisions = known[row.group_id, row.time_us]
+            if not revisions:
+                repeats.new += 1
+                revisions.append(row)
+                fates[0].append(n)
+            elif any(_holds(one, row) for one in revisions):
+                repeats.duplicates += 1
+                fates[-1].append(n)
+            elif (at := _first_agreeing(revisions, row)) is not None:
+                repeats.merged += 1
+                revisions[at] = _merge(revisions[at], row)
+                merged[row.group_id, row.time_us, revisions[at].revision] = revisions[at]
+                fates[-1].append(n)
+            else:
+                repeats.conflicts += 1
+                conflicting[n] = _differing(revisions[0], row)
+                revision = revisions[-1].revision + 1
+                fates[revision].append(n)
+                revisions.append(_with_revision(row, revision))
+        _record(repeats, write, fates, conflicting)
+    repeats.merged_rows = list(merged.values())
+    return repeats
+
+
+def _record(
+    repeats: Repeats,
+    write: ScanWrite,
+    fates: dict[int, list[int]],
+    conflicting: dict[int, NDArray[np.bool_]],
+) -> None:
+    for revision, rows in sorted(fates.items()):
+        chosen = write.rows(np.array(rows, np.intp))
+        if revision >= 0:
+            for place, n in enumerate(rows):
+                if n in conflicting:
+                    _mark_conflict(chosen.quality[place], conflicting[n])
+            repeats.writes.append((revision, chosen))
+        elif write.stream_id is not None:  # Calculated scans are not replayed but made again.
+            repeats.unstored.append(chosen)
+
+
+def _mark_conflict(quality: NDArray[np.int16], differing: NDArray[np.bool_]) -> None:
+    """Mark in place what differs; what is bad stays bad, and says why."""
+    quality[differing & ~is_bad(quality)] = Quality.CONFLICT
+
+
+def _row_of(write: ScanWrite, n: int) -> ScanRow:
+    return ScanRow(
+        group_id=write.group_id,
+        time_us=int(write.time_us[n]),
+        revision=0,
+        raw=None if write.raw is None else write.raw[n],
+        value=write.value[n],
+        quality=write.quality[n],
+    )
+
+
+def _with_revision(row: ScanRow, revision: int) -> ScanRow:
+    return ScanRow(
+        group_id=row.group_id,
+        time_us=row.time_us,
+        revision=revision,
+        raw=row.raw,
+        value=row.value,
+        quality=row.quality,
+    )
+
+
+def _differing(stored: ScanRow, row: ScanRow) -> NDArray[np.bool_]:
+    """Tell in which of the row's slots both have a number, and not the same."""
+    common = min(stored.slots, row.slots)
+    one, other = stored.measured[:common], row.measured[:common]
+    differing = np.zeros(row.slots, np.bool_)
+    differing[:common] = ~np.isnan(one) & ~np.isnan(other) & (one != other)
+    return differing
+
+
+def _holds(stored: ScanRow, row: ScanRow) -> bool:
+    """Tell whether every number that came is stored already."""
+    came = ~np.isnan(row.measured)
+    there = stored.widened(max(stored.slots, row.slots)).measured[: row.slots]
+    return bool((there[came] == row.measured[came]).all())
+
+
+def _first_agreeing(revisions: Sequence[ScanRow], row: ScanRow) -> int | None:
+    for at, stored in enumerate(revisions):
+        if not _differing(stored, row).any():
+            return at
+    return None
+
+
+def _merge(stored: ScanRow, row: ScanRow) -> ScanRow:
+    """Fill in what was missing."""
+    slots = max(stored.slots, row.slots)
+    stored, row = stored.widened(slots), row.widened(slots)
+    fills = np.isnan(stored.measured) & ~np.isnan(row.measured)
+    raw = None
+    if stored.raw is not None:
+        raw = np.where(fills, row.measured, stored.raw)
+    return ScanRow(
+        group_id=stored.group_id,
+        time_us=stored.time_us,
+        revision=stored.revision,
+        raw=raw,
+        value=np.where(fills, row.value, stored.value),
+        quality=np.where(fills, row.quality, stored.quality),
+    )

@@ -1,0 +1,128 @@
+"""Streams: what each spool of each edge has delivered, and what it said was lost.
+
+The delivered ranges are the authority on what was received; they are changed in the
+transaction that stores the blocks. A range is (first, last), both belonging to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.types.multirange import Int8Multirange
+from psycopg.types.range import Range
+
+from telemetry.clock import instant_at
+
+SeqRange = tuple[int, int]
+
+INSERT_STREAM = """
+    insert into stream (site_id, edge, epoch) values (%s, %s, %s)
+    on conflict (site_id, edge, epoch) do nothing
+"""
+READ_STREAM = """
+    select stream_id, delivered, declared_lost from stream
+    where site_id = %s and edge = %s and epoch = %s
+"""
+ADD_DELIVERED = "update stream set delivered = delivered + %s where stream_id = %s"
+ADD_LOST = "update stream set declared_lost = declared_lost + %s where stream_id = %s"
+INSERT_BLOCKS = """
+    insert into block (stream_id, seq, hash, group_id, flush_id, received_at)
+    select unnest(%s::integer[]), unnest(%s::bigint[]), unnest(%s::bytea[]),
+           unnest(%s::integer[]), %s, unnest(%s::timestamptz[])
+"""
+READ_HASHES = "select seq, hash from block where stream_id = %s and seq = any(%s)"
+FORGET_BLOCKS = """
+    delete from block using stream
+    where stream.stream_id = block.stream_id and site_id = %s and received_at < %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A stream as the centre knows it."""
+
+    stream_id: int
+    delivered: list[SeqRange]  # Committed.
+    lost: list[SeqRange]  # Declared lost by the edge.
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWrite:
+    """A block that was received, remembered so that its number is not used again for another."""
+
+    stream_id: int
+    seq: int
+    hash: bytes
+    group_id: int | None  # None: quarantined before its group was known.
+    received_us: int
+
+
+async def open_stream(
+    connection: AsyncConnection, site_id: int, edge: str, epoch: UUID
+) -> OpenStream:
+    """Find a stream, or begin it."""
+    await connection.execute(INSERT_STREAM, [site_id, edge, epoch])
+    row = await (await connection.execute(READ_STREAM, [site_id, edge, epoch])).fetchone()
+    assert row is not None
+    return OpenStream(stream_id=row[0], delivered=_ranges(row[1]), lost=_ranges(row[2]))
+
+
+async def record_delivered(
+    connection: AsyncConnection, stream_id: int, ranges: Iterable[SeqRange]
+) -> None:
+    """Remember that blocks are stored; to be acknowledged after COMMIT."""
+    await connection.execute(ADD_DELIVERED, [_multirange(ranges), stream_id])
+
+
+async def record_lost(
+    connection: AsyncConnection, stream_id: int, ranges: Iterable[SeqRange]
+) -> None:
+    """Remember that the edge will never send these blocks."""
+    await connection.execute(ADD_LOST, [_multirange(ranges), stream_id])
+
+
+async def write_blocks(
+    connection: AsyncConnection, flush_id: int, blocks: Sequence[BlockWrite]
+) -> None:
+    """Remember the blocks of a flush by their hashes."""
+    if not blocks:
+        return
+    await connection.execute(
+        INSERT_BLOCKS,
+        [
+            [block.stream_id for block in blocks],
+            [block.seq for block in blocks],
+            [block.hash for block in blocks],
+            [block.group_id for block in blocks],
+            flush_id,
+            [instant_at(block.received_us) for block in blocks],
+        ],
+    )
+
+
+async def block_hashes(
+    connection: AsyncConnection, stream_id: int, seqs: Iterable[int]
+) -> dict[int, bytes]:
+    """Return the hashes of blocks that are still remembered."""
+    cursor = await connection.execute(READ_HASHES, [stream_id, list(seqs)])
+    return dict(await cursor.fetchall())
+
+
+async def forget_blocks(connection: AsyncConnection, site_id: int, before_us: int) -> int:
+    """Forget the hashes of old blocks; their numbers stay delivered. Return how many."""
+    cursor = await connection.execute(FORGET_BLOCKS, [site_id, instant_at(before_us)])
+    return cursor.rowcount
+
+
+def _multirange(ranges: Iterable[SeqRange]) -> Int8Multirange:
+    return Int8Multirange([Range(first, last + 1) for first, last in ranges])
+
+
+def _ranges(multirange: Iterable[Range[int]]) -> list[SeqRange]:
+    ranges = []
+    for one in multirange:
+        assert one.lower is not None
+        assert one.upper is not None
+        ranges.append((one.lower, one.upper - 1))
+    return ranges

@@ -1,0 +1,211 @@
+"""A flush, written: its scans exactly once, and what goes with them in the same transaction.
+
+The caller opens the transaction, calls `begin_flush` first, and acknowledges to the edges
+after COMMIT. Nothing here commits. What goes with the scans stands in files of its own, and is
+named here once more so that a flush has one door.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg import AsyncConnection, errors
+
+from historian.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from historian.inputs import InputWrite, write_inputs
+from historian.latest import LatestScan, mark_silent, write_latest
+from historian.quarantine import QuarantineWrite, write_quarantine
+from historian.recorded_scans import body_of
+from historian.repeated_scans import Repeats, ScanRow, decide
+from historian.scan_rows import COPY_SCANS, ScanWrite, encode_scans, same_numbers
+from telemetry.clock import instant_at, instant_us
+from telemetry.quality import Quality
+
+__all__ = [
+    "Checkpoint",
+    "InputWrite",
+    "LatestScan",
+    "OwnershipLostError",
+    "QuarantineWrite",
+    "RoomMissingError",
+    "ScanOutcome",
+    "ScanWrite",
+    "UnknownSiteError",
+    "begin_flush",
+    "mark_silent",
+    "read_checkpoint",
+    "take_site",
+    "unstored_inputs",
+    "write_checkpoint",
+    "write_inputs",
+    "write_latest",
+    "write_quarantine",
+    "write_scans",
+]
+
+TAKE_SITE = "update site set term = term + 1 where key = %s returning site_id, term"
+BEGIN_FLUSH = """
+    update site set flush_id = flush_id + 1 where site_id = %s and term = %s returning flush_id
+"""
+# The bounds on time let the server leave out partitions before it begins to look.
+FETCH_STORED = """
+    select group_id, time, revision, raw, value, quality
+    from scan join unnest(%s::integer[], %s::timestamptz[]) as wanted (group_id, time)
+        using (group_id, time)
+    where site_id = %s and scan.time between %s and %s
+    order by group_id, time, revision
+"""
+REPLACE_MERGED = """
+    update scan set raw = %s, value = %s, quality = %s
+    where site_id = %s and group_id = %s and time = %s and revision = %s
+"""
+
+
+class OwnershipLostError(Exception):
+    """Another ingest has taken the site over; whoever gets this must stop writing for it."""
+
+
+class RoomMissingError(Exception):
+    """No partition takes these instants: make room (`ensure_partitions`) and repeat."""
+
+
+class UnknownSiteError(Exception):
+    """No site of this name has been registered."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanOutcome:
+    """What became of the scans of a flush."""
+
+    new: int = 0
+    duplicates: int = 0  # Stored already, nothing differs.
+    merged: int = 0  # Slots that were missing in the stored scan have been filled in.
+    conflicts: int = 0  # Something differs: stored beside it, as its next revision.
+    # Duplicates and merged scans: the engine sees them, but no row of this flush holds them.
+    # They are to be recorded by `unstored_inputs`, or a replay would not see them.
+    unstored: tuple[ScanWrite, ...] = ()
+
+
+async def take_site(connection: AsyncConnection, site_key: str) -> tuple[int, int]:
+    """Take a site over from whoever wrote for it; return its number and our term."""
+    row = await (await connection.execute(TAKE_SITE, [site_key])).fetchone()
+    if row is None:
+        raise UnknownSiteError(f"The store knows no site {site_key!r}; register it first.")
+    return row[0], row[1]
+
+
+async def begin_flush(connection: AsyncConnection, site_id: int, term: int) -> int:
+    """Lock the site for the rest of the transaction, and number the flush."""
+    row = await (await connection.execute(BEGIN_FLUSH, [site_id, term])).fetchone()
+    if row is None:
+        raise OwnershipLostError(
+            f"Another ingest has taken over site number {site_id} since term {term}."
+        )
+    return int(row[0])
+
+
+async def write_scans(
+    connection: AsyncConnection, site_id: int, flush_id: int, writes: Sequence[ScanWrite]
+) -> ScanOutcome:
+    """Store scans exactly once: straight in when all are new, else one by one."""
+    total = sum(len(write) for write in writes)
+    if total == 0:
+        return ScanOutcome()
+    try:
+        async with connection.transaction():
+            await _copy(connection, encode_scans(site_id, flush_id, writes))
+    except errors.UniqueViolation:
+        stored = await _fetch_stored(connection, site_id, writes)
+        repeats = decide(stored, writes)
+        await _carry_out(connection, site_id, flush_id, repeats)
+        return ScanOutcome(
+            new=repeats.new,
+            duplicates=repeats.duplicates,
+            merged=repeats.merged,
+            conflicts=repeats.conflicts,
+            unstored=tuple(repeats.unstored),
+        )
+    except errors.CheckViolation as error:
+        raise RoomMissingError(str(error)) from error
+    return ScanOutcome(new=total)
+
+
+def unstored_inputs(outcome: ScanOutcome) -> list[InputWrite]:
+    """Say as inputs what the engine saw and no row of this flush holds."""
+    return [InputWrite("unstored_scans", body_of(write)) for write in outcome.unstored]
+
+
+async def _copy(connection: AsyncConnection, packed: bytes) -> None:
+    async with connection.cursor() as cursor, cursor.copy(COPY_SCANS) as copy:
+        await copy.write(packed)
+
+
+async def _fetch_stored(
+    connection: AsyncConnection, site_id: int, writes: Sequence[ScanWrite]
+) -> list[ScanRow]:
+    """Read what is stored at the instants of these scans."""
+    wanted = sorted({(one.group_id, us) for one in writes for us in one.time_us.tolist()})
+    group_ids = [group_id for group_id, _ in wanted]
+    instants = [instant_at(us) for _, us in wanted]
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(
+            FETCH_STORED, [group_ids, instants, site_id, min(instants), max(instants)]
+        )
+        rows = await cursor.fetchall()
+    return [
+        _scan_row(group_id, instant_us(time), revision, raw=raw, value=value, quality=quality)
+        for group_id, time, revision, raw, value, quality in rows
+    ]
+
+
+async def _carry_out(
+    connection: AsyncConnection, site_id: int, flush_id: int, repeats: Repeats
+) -> None:
+    """Store what `decide` decided; merged rows last, because some may be new themselves."""
+    for revision in sorted({revision for revision, _ in repeats.writes}):
+        of_revision = [write for number, write in repeats.writes if number == revision]
+        packed = encode_scans(site_id, flush_id, of_revision, revision=revision)
+        try:
+            async with connection.transaction():
+                await _copy(connection, packed)
+        except errors.CheckViolation as error:
+            raise RoomMissingError(str(error)) from error
+    for row in repeats.merged_rows:
+        await connection.execute(
+            REPLACE_MERGED,
+            [*_columns_of(row), site_id, row.group_id, instant_at(row.time_us), row.revision],
+        )
+
+
+def _scan_row(
+    group_id: int,
+    time_us: int,
+    revision: int,
+    *,
+    raw: list[float] | None,
+    value: list[float] | None,
+    quality: list[int] | None,
+) -> ScanRow:
+    """Undo what the NULLs of a row leave out."""
+    numbers = np.array(raw if value is None else value, np.float64)
+    return ScanRow(
+        group_id=group_id,
+        time_us=time_us,
+        revision=revision,
+        raw=None if raw is None else np.array(raw, np.float64),
+        value=numbers,
+        quality=np.zeros(len(numbers), np.int16)
+        if quality is None
+        else np.array(quality, np.int16),
+    )
+
+
+def _columns_of(row: ScanRow) -> list[list[float] | list[int] | None]:
+    """Leave out what the NULLs of a row can say."""
+    equal = row.raw is not None and bool(same_numbers(row.raw[None], row.value[None]).all())
+    good = bool((row.quality == Quality.GOOD).all())
+    return [
+        None if row.raw is None else row.raw.tolist(),
+        None if equal else row.value.tolist(),
+        None if good else row.quality.tolist(),
+    ]

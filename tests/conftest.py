@@ -1,0 +1,70 @@
+"""Real parts for tests: a PostgreSQL of this test run's own, and a fresh database for each test.
+
+Under pytest-xdist each worker has a server of its own. A database is copied from a template
+that has been migrated once, which takes some 30 ms.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
+
+from historian.connection import connect
+from historian.embedded import EmbeddedPostgres
+from historian.migration import migrate
+
+TEMPLATE = "template_migrated"
+# Tests that crash the server start one of their own, with the settings of every day.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running server; the value connects to its maintenance database."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings=QUICK)
+    dsn = make_conninfo(server.start(), dbname="postgres")
+    try:
+        _execute(dsn, "create database {}", TEMPLATE)
+        asyncio.run(_migrate(make_conninfo(dsn, dbname=TEMPLATE)))
+        yield dsn
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: str) -> Iterator[str]:
+    """A database with the whole schema, and nothing in it."""
+    name = f"test_{next(NUMBERS)}"
+    _execute(postgres_server, "create database {} template {}", name, TEMPLATE)
+    yield make_conninfo(postgres_server, dbname=name)
+    _execute(postgres_server, "drop database {} with (force)", name)
+
+
+@pytest.fixture
+def empty_postgres_dsn(postgres_server: str) -> Iterator[str]:
+    """A database without any schema."""
+    name = f"empty_{next(NUMBERS)}"
+    _execute(postgres_server, "create database {}", name)
+    yield make_conninfo(postgres_server, dbname=name)
+    _execute(postgres_server, "drop database {} with (force)", name)
+
+
+@pytest.fixture
+async def connection(postgres_dsn: str) -> AsyncIterator[AsyncConnection]:
+    """A connection to this test's database, in which every statement is a transaction."""
+    async with await connect(postgres_dsn, name="test", autocommit=True) as opened:
+        yield opened
+
+
+async def _migrate(dsn: str) -> None:
+    await migrate(dsn)
+
+
+def _execute(dsn: str, statement: str, *names: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as opened:
+        opened.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
