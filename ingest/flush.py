@@ -1,1 +1,283 @@
 """One site's part of a flush, written: everything in the caller's transaction, journal last."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from psycopg import AsyncConnection
+
+from alarms import journal, outbox
+from alarms.checkpoint import encode as encode_state
+from alarms.transition import (
+    Acknowledgement,
+    CalculatedScans,
+    Happening,
+    Inputs,
+    Outcome,
+    Transition,
+)
+from historian import actions
+from historian.latest import LatestScan, mark_silent, write_latest
+from historian.recorded_scans import body_of
+from historian.scan_rows import ScanWrite
+from historian.streams import (
+    BlockWrite,
+    block_hashes,
+    record_delivered,
+    record_lost,
+    write_blocks,
+)
+from historian.writer import (
+    Checkpoint,
+    InputWrite,
+    QuarantineWrite,
+    ScanOutcome,
+    begin_flush,
+    unstored_inputs,
+    write_checkpoint,
+    write_inputs,
+    write_quarantine,
+    write_scans,
+)
+from ingest.desk import SiteDesk
+from ingest.preparation import GoodBlock, Prepared, about_edge
+from telemetry.ranges import Range
+from telemetry.scan import JudgedScans
+
+CHECKPOINT_EVERY_FLUSHES = 300  # A replay of as many flushes takes about a second.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """What a flush did for one site; true once it is committed."""
+
+    flush_id: int
+    scans: ScanOutcome
+    numbered: tuple[tuple[int, Transition], ...]
+    checkpoint: bool
+
+
+async def write_flush(
+    conn: AsyncConnection,
+    desk: SiteDesk,
+    prepared: Prepared,
+    *,
+    now_us: int,
+    destinations: Sequence[outbox.Destination],
+) -> Written:
+    """Record a site's inputs, step its engine, and store what follows from both."""
+    site_id = desk.ids.site_id
+    flush_id = await begin_flush(conn, site_id, desk.term)
+    acknowledgements = await actions.undecided(conn, site_id)
+    differing = await _differing_repeats(conn, desk, prepared)
+    prepared = replace(prepared, happenings=(*prepared.happenings, *differing))
+    outcome = desk.engine.step(
+        desk.state,
+        Inputs(
+            acknowledgements=acknowledgements,
+            scans=prepared.scans,
+            silences=prepared.silences,
+            happenings=prepared.happenings,
+            ticks=prepared.ticks,
+        ),
+    )
+    measured = [write for block in prepared.good for write in _tame(desk, block)]
+    calculated = [_calculated(desk, scans) for scans in outcome.calculated]
+    stored = await write_scans(conn, site_id, flush_id, [*measured, *calculated])
+    await _write_streams(conn, desk, prepared, flush_id)
+    wild = [write for block in prepared.good for write in _wild(desk, block)]
+    inputs = [
+        *_inputs(desk, acknowledgements, prepared),
+        *(InputWrite("unstored_scans", body_of(write)) for write in wild),
+        *unstored_inputs(stored),
+    ]
+    await write_inputs(conn, site_id, flush_id, inputs)
+    await write_quarantine(conn, site_id, [*_refused(prepared), *_quarantined(prepared)])
+    await _write_latest(conn, desk, prepared, outcome, flush_id)
+    await actions.decide(conn, outcome.decisions, flush_id)
+    checkpoint = await _maybe_checkpoint(conn, desk, flush_id, now_us)
+    numbered = await journal.append(conn, site_id, flush_id, outcome.transitions, now_us)
+    await outbox.enqueue(conn, site_id, numbered, destinations)
+    return Written(flush_id, stored, tuple(numbered), checkpoint)
+
+
+async def _differing_repeats(
+    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared
+) -> list[Happening]:
+    """Find repeated blocks whose number once had other content: a fault, or somebody else."""
+    found: list[Happening] = []
+    for arrival, repeat in prepared.repeated:
+        hashes = await block_hashes(conn, arrival.stream.stream_id, [repeat.seq])
+        if hashes.get(repeat.seq, repeat.hash) != repeat.hash:
+            found.append(about_edge(desk, arrival, "content_differs", {"seq": repeat.seq}))
+    return found
+
+
+def _tame(desk: SiteDesk, block: GoodBlock) -> list[ScanWrite]:
+    """The scans of a block that the table takes."""
+    chosen = np.flatnonzero(~block.judged.wild)
+    return [_write_of(desk, block).rows(chosen)] if len(chosen) else []
+
+
+def _wild(desk: SiteDesk, block: GoodBlock) -> list[ScanWrite]:
+    """The scans whose stamps no table may hold; recorded as inputs, kept in quarantine."""
+    chosen = np.flatnonzero(block.judged.wild)
+    return [_write_of(desk, block).rows(chosen)] if len(chosen) else []
+
+
+def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
+    judged = block.judged.judged
+    raw = block.judged.raw
+    extra = raw.shape[1] - judged.value.shape[1]  # Slots of channels that have left the site file.
+    rows = len(raw)
+    return ScanWrite(
+        group_id=desk.ids.group_ids[block.judged.group],
+        stream_id=block.arrival.stream.stream_id,
+        seq=block.event.seq,
+        time_us=judged.sampled_us,
+        judged_us=judged.judged_us,
+        ordinal=np.arange(rows, dtype=np.int16),
+        raw=raw,
+        value=np.hstack([judged.value, raw[:, raw.shape[1] - extra :]]),
+        quality=np.hstack([judged.quality, np.zeros((rows, extra), dtype=np.int16)]),
+    )
+
+
+def _calculated(desk: SiteDesk, scans: CalculatedScans) -> ScanWrite:
+    return ScanWrite(
+        group_id=desk.ids.group_ids[scans.group],
+        stream_id=None,
+        seq=None,
+        time_us=scans.at_us,
+        judged_us=scans.at_us,
+        ordinal=np.zeros(len(scans.at_us), dtype=np.int16),
+        raw=None,
+        value=scans.value,
+        quality=scans.quality,
+    )
+
+
+async def _write_streams(
+    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, flush_id: int
+) -> None:
+    delivered: defaultdict[int, list[Range]] = defaultdict(list)
+    lost: defaultdict[int, list[Range]] = defaultdict(list)
+    blocks: list[BlockWrite] = []
+    received = [
+        *((one.arrival, one.event, desk.ids.group_ids[one.judged.group]) for one in prepared.good),
+        *((one.arrival, one.event, None) for one in prepared.refused),
+    ]
+    for arrival, event, group_id in received:
+        stream_id = arrival.stream.stream_id
+        delivered[stream_id].append((event.seq, event.seq))
+        blocks.append(
+            BlockWrite(
+                stream_id=stream_id,
+                seq=event.seq,
+                hash=event.hash,
+                group_id=group_id,
+                received_us=arrival.received_us,
+            )
+        )
+    for arrival, declared in prepared.lost:
+        lost[arrival.stream.stream_id].append((declared.first, declared.last))
+    for stream_id, ranges in delivered.items():
+        await record_delivered(conn, stream_id, ranges)
+    for stream_id, ranges in lost.items():
+        await record_lost(conn, stream_id, ranges)
+    await write_blocks(conn, flush_id, blocks)
+
+
+def _inputs(
+    desk: SiteDesk, acknowledgements: Sequence[Acknowledgement], prepared: Prepared
+) -> list[InputWrite]:
+    """Write what is not a scan as inputs; groups by their numbers in the store."""
+    ids = desk.ids.group_ids
+    configuration = [InputWrite("configuration", {"version": desk.ids.version})]
+    return [
+        *(configuration if desk.configuration_is_new else []),
+        *(InputWrite("acknowledgement", asdict(one)) for one in acknowledgements),
+        *(
+            InputWrite("silence", {**asdict(one), "group": ids[one.group]})
+            for one in prepared.silences
+        ),
+        *(InputWrite("happening", asdict(one)) for one in prepared.happenings),
+        *(InputWrite("tick", {**asdict(one), "group": ids[one.group]}) for one in prepared.ticks),
+    ]
+
+
+def _refused(prepared: Prepared) -> list[QuarantineWrite]:
+    return [
+        QuarantineWrite(
+            received_us=block.arrival.received_us,
+            edge=block.arrival.stream.edge,
+            stream_id=block.arrival.stream.stream_id,
+            seq=block.event.seq,
+            reason=block.reason,
+            message=block.message,
+            content=block.event.content,
+        )
+        for block in prepared.refused
+    ]
+
+
+def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
+    """Keep scans with impossible stamps whole, as a block of their own."""
+    return [
+        QuarantineWrite(
+            received_us=block.arrival.received_us,
+            edge=block.arrival.stream.edge,
+            stream_id=block.arrival.stream.stream_id,
+            seq=block.event.seq,
+            reason="implausible_clock",
+            message="the stamps are a day ahead of receipt or from before the site began; "
+            "the readings were judged at receipt: set the edge's clock",
+            content=block.event.content,
+        )
+        for block in prepared.good
+        if block.judged.wild.any()
+    ]
+
+
+async def _write_latest(
+    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, outcome: Outcome, flush_id: int
+) -> None:
+    rows = [_latest_of(desk, scans) for scans in prepared.scans]
+    rows += [
+        LatestScan(
+            group_id=desk.ids.group_ids[scans.group],
+            time_us=int(scans.at_us[-1]),
+            raw=None,
+            value=scans.value[-1],
+            quality=scans.quality[-1],
+        )
+        for scans in outcome.calculated
+    ]
+    await write_latest(conn, desk.ids.site_id, flush_id, rows)
+    if prepared.silences:
+        silent = [desk.ids.group_ids[one.group] for one in prepared.silences]
+        await mark_silent(conn, desk.ids.site_id, flush_id, silent)
+
+
+def _latest_of(desk: SiteDesk, scans: JudgedScans) -> LatestScan:
+    """The newest scan of a group, at the instant it was judged at: a wild stamp shows nowhere."""
+    return LatestScan(
+        group_id=desk.ids.group_ids[scans.group],
+        time_us=int(scans.judged_us[-1]),
+        raw=scans.raw[-1],
+        value=scans.value[-1],
+        quality=scans.quality[-1],
+    )
+
+
+async def _maybe_checkpoint(
+    conn: AsyncConnection, desk: SiteDesk, flush_id: int, now_us: int
+) -> bool:
+    due = flush_id - desk.checkpoint_flush_id >= CHECKPOINT_EVERY_FLUSHES
+    if not (due or desk.configuration_is_new):
+        return False
+    state = encode_state(desk.engine, desk.state)
+    checkpoint = Checkpoint(flush_id=flush_id, version=desk.ids.version, state=state)
+    await write_checkpoint(conn, desk.ids.site_id, checkpoint, now_us)
+    return True

@@ -33,9 +33,7 @@ def make_token(dsn: str, *, edge: str | None, scope: str, site: str | None, labe
     if edge is not None:
         of_site, slash, of_edge = edge.partition("/")
         if not (of_site and slash and of_edge):
-            raise TokenRequestError(
-                f"--edge takes SITE/EDGE, like mine/dam-box; not '{edge}'."
-            )
+            raise TokenRequestError(f"--edge takes SITE/EDGE, like mine/dam-box; not '{edge}'.")
         return asyncio.run(_make(dsn, Scope.EDGE, of_site, of_edge, label))
     if scope not in (Scope.OPERATOR, Scope.VIEWER):
         raise TokenRequestError(f"--scope is operator or viewer, not '{scope}'.")

@@ -118,7 +118,7 @@ def judge_block(
         site_began_us=site_began_us,
         state=stamps,
     )
-    raw, quality = _as_wide_as(group.slot_count, block.raw, block.quality)
+    raw, quality = as_wide_as(group.slot_count, block.raw, block.quality)
     value, quality = converter.convert(raw, quality)
     quality = _with_suspect_clock(quality, verdict)
     stored_raw = block.raw if block.raw.shape[1] > group.slot_count else raw
@@ -145,7 +145,7 @@ def _with_suspect_clock(quality: Qualities, verdict: JudgedStamps) -> Qualities:
     ).astype(np.int16)
 
 
-def _as_wide_as(width: int, raw: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
+def as_wide_as(width: int, raw: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
     """Fit arrays of an older layout to the plan: new slots have no value yet."""
     missing = width - raw.shape[1]
     if missing <= 0:

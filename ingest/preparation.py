@@ -183,7 +183,7 @@ def _happenings(
     lost: Sequence[tuple[Arrival, LostDeclared]],
 ) -> tuple[Happening, ...]:
     found = [
-        _about_edge(
+        about_edge(
             desk,
             arrival,
             "declared_lost",
@@ -194,7 +194,7 @@ def _happenings(
     for block in refused:
         detail = {"seq": block.event.seq, "reason": block.reason, "message": block.message}
         if desk.may_complain(block.arrival.stream.edge, block.reason, block.arrival.received_us):
-            found.append(_about_edge(desk, block.arrival, f"quarantined_{block.reason}", detail))
+            found.append(about_edge(desk, block.arrival, f"quarantined_{block.reason}", detail))
     for one in good:
         if not one.judged.wild.any():
             continue
@@ -213,9 +213,8 @@ def _happenings(
     return tuple(found)
 
 
-def _about_edge(
-    desk: SiteDesk, arrival: Arrival, rule: str, detail: dict[str, object]
-) -> Happening:
+def about_edge(desk: SiteDesk, arrival: Arrival, rule: str, detail: dict[str, object]) -> Happening:
+    """Say that something happened to an edge; its structure, if all its groups are of one."""
     edge = arrival.stream.edge
     structures = {group.structure.id for group in desk.plan.groups_of_edge(edge)}
     return Happening(

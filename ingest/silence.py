@@ -31,6 +31,10 @@ class Hearing:
         """Start listening: every group counts as heard now."""
         return cls(np.full(len(period_s), now_s), period_s, measured)
 
+    def restart(self, now_s: float) -> None:
+        """Count every group as heard now."""
+        self.heard_s[:] = now_s
+
     def hear(self, group: int, now_s: float) -> None:
         """Note that a scan of a group has come."""
         self.heard_s[group] = now_s
