@@ -27,6 +27,7 @@ REMEMBERED_SCANS_MAX: Final = 100_000
 class SourceMemory:
     """The scans of a group that calculated channels may still need; columns are its slots."""
 
+    horizon_us: int  # No scan up to here stands in the rows below any more.
     held_us: NDArray[np.int64]  # [slot] the last good value before the rows below
     held_value: NDArray[np.float64]  # [slot]
     held_quality: NDArray[np.int16]  # [slot]
@@ -38,6 +39,7 @@ class SourceMemory:
     def empty(cls, slots: int) -> "SourceMemory":
         """Remember nothing."""
         return cls(
+            horizon_us=NEVER_US,
             held_us=np.full(slots, NEVER_US),
             held_value=np.full(slots, np.nan),
             held_quality=np.zeros(slots, dtype=np.int16),
@@ -54,6 +56,7 @@ class SourceMemory:
     ) -> "SourceMemory":
         """Remember later scans too."""
         longer = SourceMemory(
+            horizon_us=self.horizon_us,
             held_us=self.held_us,
             held_value=self.held_value,
             held_quality=self.held_quality,
@@ -72,6 +75,7 @@ class SourceMemory:
         row, slots = np.maximum(last - 1, 0), np.arange(len(last))
         newer = last > 0
         return SourceMemory(
+            horizon_us=int(self.at_us[count - 1]),
             held_us=np.where(newer, self.at_us[row], self.held_us),
             held_value=np.where(newer, self.value[row, slots], self.held_value),
             held_quality=np.where(newer, self.quality[row, slots], self.held_quality),

@@ -156,9 +156,14 @@ class Judge:
         rate: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
         """Let delays decide what is believed; rows are those that have a reading to go by."""
+        rules = self._rules
+        # Where what is violated is believed already, and stays, no delay is running.
+        running = violated != state.violated[rows]
+        running |= violated != state.believed[rows]
+        rows, violated = rows[running], violated[running]
+        rate = None if rate is None else rate[running]
         if not len(rows):
             return []
-        rules = self._rules
         before = state.believed[rows]
         at_us = self._readings.at_us[rules.group[rows]]
         believed, since_us = believed_level(

@@ -56,7 +56,7 @@ class TickSchedule:
 
     def _due_of(self, group: int, seen: "_Seen") -> list[int]:
         sources = sorted(self._sources[group])
-        begun = [int(seen.first_us[one]) for one in sources if seen.first_us[one] != NEVER_US]
+        begun = [seen.begun_us(one) for one in sources if seen.first_us[one] != NEVER_US]
         waiting = [
             one
             for one in sources
@@ -104,10 +104,15 @@ class _Seen:
         self.newest_us = state.newest_us.copy()
         self.last_tick_us = state.last_tick_us.copy()
         self.excused = excused
+        self._memory = state.memory
         for one in scans_in_order(scans, state.newest_us):
             if self.first_us[one.group] == NEVER_US:
                 self.first_us[one.group] = one.judged_us[0]
             self.newest_us[one.group] = one.judged_us[-1]
+
+    def begun_us(self, group: int) -> int:
+        """Return since when something can be computed from a group."""
+        return max(int(self.first_us[group]), self._memory[group].horizon_us)
 
     def schedule(self, group: int, ticks: range) -> list[int]:
         if ticks:

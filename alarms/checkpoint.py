@@ -1,0 +1,264 @@
+"""Checkpoints: an engine's state as bytes, so that recovery need not replay a site's whole past.
+
+State is a cache of the recorded inputs. Whatever is wrong with a checkpoint, the caller may
+always throw it away and replay from the beginning; therefore everything odd is refused here.
+Rows are kept under the names of their groups and rules, so that a checkpoint outlives a change
+of the configuration: what is unknown now is dropped, what is new begins fresh. Alarms whose
+rule is gone are kept, and cleared by the next step.
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from alarms.annunciator import Annunciator, OpenAlarm, Subject
+from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
+from alarms.engine import CLOCK, SILENCE, SiteEngine
+from alarms.engine_state import EngineState
+from alarms.rules import RuleKind
+from alarms.transition import AlarmKind, AlarmState
+from telemetry.plan import SitePlan
+from telemetry.site import Level
+
+MAGIC: Final = b"GWCP\x01"  # The last byte is the version of the format.
+COMPRESSION: Final = 1
+BYTES_MAX: Final = 1 << 30  # Some ten times what 300,000 channels need, uncompressed.
+
+GROUP_COLUMNS: Final = ("first_us", "newest_us", "last_tick_us", "silent", "clock_suspect")
+RULE_COLUMNS: Final = ("violated", "believed", "since_us")
+RATE_COLUMNS: Final = ("anchor_us", "anchor_value")
+MEMORY_COLUMNS: Final = ("held_us", "held_value", "held_quality", "at_us", "value", "quality")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class CheckpointError(ValueError):
+    """The bytes are no usable checkpoint of this site: replay from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The names of rows, in their order."""
+
+    groups: list[str]
+    rules: list[str]
+    rate_rules: list[str]
+
+
+def encode(engine: SiteEngine, state: EngineState) -> bytes:
+    """Write a state down."""
+    keys = _keys_of(engine)
+    header = {
+        "site": engine.plan.site.site,
+        "groups": keys.groups,
+        "rules": keys.rules,
+        "rate_rules": keys.rate_rules,
+        "memory": {
+            engine.plan.groups[group].key: {
+                "slots": _slots_of(engine.plan, group),
+                "horizon_us": memory.horizon_us,
+            }
+            for group, memory in state.memory.items()
+        },
+        "alarms": [_document(alarm) for alarm in state.alarms.values()],
+    }
+    arrays: dict[str, Any] = {
+        name: getattr(state, name) for name in (*GROUP_COLUMNS, *RULE_COLUMNS, *RATE_COLUMNS)
+    }
+    for group, memory in state.memory.items():
+        for name in MEMORY_COLUMNS:
+            arrays[f"memory/{engine.plan.groups[group].key}/{name}"] = getattr(memory, name)
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+    arrays["header"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return MAGIC + zstandard.compress(file.getbuffer(), COMPRESSION)
+
+
+def decode(engine: SiteEngine, data: bytes) -> EngineState:
+    """Read a state, fitted to the engine's configuration; raise CheckpointError for all else."""
+    header, arrays = _read(data)
+    try:
+        if header["site"] != engine.plan.site.site:
+            raise CheckpointError(
+                f"the checkpoint is of site '{header['site']}', not '{engine.plan.site.site}'"
+            )
+        return _fitted(engine, header, arrays)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the checkpoint does not hold what it should: {error}") from error
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], Arrays]:
+    if data[: len(MAGIC) - 1] != MAGIC[:-1]:
+        raise CheckpointError("the bytes are no checkpoint: they do not begin like one")
+    if data[: len(MAGIC)] != MAGIC:
+        raise CheckpointError(
+            f"the checkpoint has format {data[len(MAGIC) - 1 : len(MAGIC)].hex() or 'none'}, "
+            f"and this program reads format {MAGIC[-1:].hex()}"
+        )
+    packed = data[len(MAGIC) :]
+    try:
+        size = zstandard.get_frame_parameters(packed).content_size
+        if size > BYTES_MAX:
+            raise CheckpointError(f"the checkpoint says it has {size} bytes; {BYTES_MAX} may be")
+        unpacked = zstandard.decompress(packed, max_output_size=BYTES_MAX)
+        with np.load(io.BytesIO(unpacked), allow_pickle=False) as members:
+            arrays: Arrays = {name: members[name] for name in members.files}
+        header = json.loads(arrays.pop("header").tobytes())
+    except (
+        zstandard.ZstdError,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        EOFError,
+        OSError,
+        MemoryError,
+    ) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
+    if not isinstance(header, dict):
+        raise CheckpointError("the checkpoint's header is no document")
+    return header, arrays
+
+
+def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> EngineState:
+    state = engine.initial_state()
+    keys = _keys_of(engine)
+    for names, was, now in (
+        (GROUP_COLUMNS, header["groups"], keys.groups),
+        (RULE_COLUMNS, header["rules"], keys.rules),
+        (RATE_COLUMNS, header["rate_rules"], keys.rate_rules),
+    ):
+        old, new = _rows_in_both(was, now)
+        for name in names:
+            fresh = getattr(state, name)
+            stored = _checked(arrays, name, (*fresh.shape[:-1], len(was)), fresh.dtype)
+            fresh[..., new] = stored[..., old]
+    for group, empty in state.memory.items():
+        remembered = header["memory"].get(engine.plan.groups[group].key)
+        if remembered is None:  # Nothing was computed from it yet, so nothing was kept.
+            state.memory[group] = replace(empty, horizon_us=int(state.newest_us[group]))
+        else:
+            state.memory[group] = _memory(engine.plan, group, remembered, arrays)
+    state.annunciator = Annunciator.of(_alarm(document) for document in header["alarms"])
+    known = set(keys.rules) | {f"{key}/{rule}" for key in keys.groups for rule in (SILENCE, CLOCK)}
+    state.orphans = [
+        alarm.occurrence
+        for alarm in state.alarms.values()
+        if alarm.standing and f"{alarm.subject.channel}/{alarm.subject.rule}" not in known
+    ]
+    return state
+
+
+def _memory(plan: SitePlan, group: int, remembered: dict[str, Any], arrays: Arrays) -> SourceMemory:
+    """Read what is remembered of a group, column by column under its channels' names."""
+    was, now = remembered["slots"], _slots_of(plan, group)
+    empty = SourceMemory.empty(len(now))
+    key = plan.groups[group].key
+    count = arrays[f"memory/{key}/at_us"].shape[0]
+    if count > REMEMBERED_SCANS_MAX:
+        raise CheckpointError(f"the checkpoint remembers {count} scans of group '{key}'")
+    old, new = _rows_in_both(
+        [one or f" {slot}" for slot, one in enumerate(was)],
+        [one or f" {slot}" for slot, one in enumerate(now)],
+    )
+    columns: Arrays = {}
+    for name in MEMORY_COLUMNS:
+        fresh = getattr(empty, name)
+        wide = name != "at_us"
+        shape = () if name.startswith("held") else (count,)
+        stored = _checked(
+            arrays, f"memory/{key}/{name}", (*shape, len(was)) if wide else shape, fresh.dtype
+        )
+        if wide:
+            missing = np.nan if fresh.dtype == np.float64 else 0
+            filled = np.full((*shape, len(now)), missing, dtype=fresh.dtype)
+            if name == "held_us":
+                filled[:] = empty.held_us
+            filled[..., new] = stored[..., old]
+            columns[name] = filled
+        else:
+            columns[name] = stored
+    return SourceMemory(horizon_us=int(remembered["horizon_us"]), **columns)
+
+
+def _checked(
+    arrays: Arrays, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    array = arrays[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise CheckpointError(
+            f"the checkpoint's column {name} is {array.dtype}{list(array.shape)}, "
+            f"and should be {dtype}{list(shape)}"
+        )
+    return array
+
+
+def _rows_in_both(was: list[str], now: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the names known then and now stood, and where they stand."""
+    if was == now:
+        same = np.arange(len(now))
+        return same, same
+    place = {key: row for row, key in enumerate(now)}
+    pairs = [(old, place[key]) for old, key in enumerate(was) if key in place]
+    rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
+
+
+def _keys_of(engine: SiteEngine) -> _Keys:
+    rules = engine.rules
+    names = [f"{engine.plan.channels[rule.channel].key}/{rule.key}" for rule in rules.rules]
+    return _Keys(
+        groups=[group.key for group in engine.plan.groups],
+        rules=names,
+        rate_rules=names[rules.begin(RuleKind.RATE) : rules.end(RuleKind.RATE)],
+    )
+
+
+def _slots_of(plan: SitePlan, group: int) -> list[str | None]:
+    slots: list[str | None] = [None] * plan.groups[group].slot_count
+    for channel in plan.groups[group].channels:
+        slots[channel.slot] = channel.key
+    return slots
+
+
+def _document(alarm: OpenAlarm) -> dict[str, Any]:
+    return {
+        "occurrence": alarm.occurrence,
+        "kind": alarm.subject.kind.value,
+        "structure": alarm.subject.structure,
+        "channel": alarm.subject.channel,
+        "rule": alarm.subject.rule,
+        "state": alarm.state.value,
+        "level": int(alarm.level),
+        "changed_us": alarm.changed_us,
+        "acknowledged_by": alarm.acknowledged_by,
+    }
+
+
+def _alarm(document: dict[str, Any]) -> OpenAlarm:
+    subject = Subject(
+        kind=AlarmKind(document["kind"]),
+        structure=document["structure"],
+        channel=document["channel"],
+        rule=document["rule"],
+    )
+    return OpenAlarm(
+        occurrence=document["occurrence"],
+        subject=subject,
+        state=AlarmState(document["state"]),
+        level=Level(document["level"]),
+        changed_us=int(document["changed_us"]),
+        acknowledged_by=document["acknowledged_by"],
+    )
