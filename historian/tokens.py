@@ -21,19 +21,16 @@ SECRET_BYTES = 32
 ID_BYTES = 6
 
 CREATE = """
-    insert into token (token_id, sha256, scope, site, edge, label, created_at, expires_at)
+    insert into token (token_id, sha256, scope, site, edge, label, created_at, expires_at, parent)
     values (%s, %s, %s, %s, %s, %s, %s,
-            clock_timestamp() + make_interval(secs => %s::double precision))
+            clock_timestamp() + make_interval(secs => %s::double precision), %s)
 """
 FIND = """
-    select sha256, scope, site, edge, label from token
-    where token_id = %s and revoked_at is null
-      and (expires_at is null or expires_at > clock_timestamp())
-"""
-FIND_VALID = """
-    select token_id from token
-    where token_id = any(%s) and revoked_at is null
-      and (expires_at is null or expires_at > clock_timestamp())
+    select token.sha256, token.scope, token.site, token.edge, token.label, token.token_id
+    from token left join token as parent on parent.token_id = token.parent
+    where token.token_id = any(%s) and token.revoked_at is null and parent.revoked_at is null
+      and (token.expires_at is null or token.expires_at > clock_timestamp())
+      and (parent.expires_at is null or parent.expires_at > clock_timestamp())
 """
 REVOKE = """
     update token set revoked_at = clock_timestamp() where token_id = %s and revoked_at is null
@@ -81,13 +78,15 @@ async def create_token(
     at_us: int,
     *,
     lifetime_s: float | None = None,
+    parent: str | None = None,
 ) -> str:
     """Make a token and return it: the only time that it can be seen."""
     token_id = secrets.token_hex(ID_BYTES)
     token = f"gw_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     await conn.execute(
         CREATE,
-        (token_id, _sha256(token), scope, site, edge, label, instant_at(at_us), lifetime_s),
+        (token_id, _sha256(token), scope, site, edge, label)
+        + (instant_at(at_us), lifetime_s, parent),
     )
     return token
 
@@ -97,7 +96,7 @@ async def verify_token(conn: AsyncConnection[Any], token: str) -> Token | None:
     token_id = token_id_of(token)
     if token_id is None:
         return None
-    cursor = await conn.execute(FIND, (token_id,))
+    cursor = await conn.execute(FIND, ([token_id],))
     row = await cursor.fetchone()
     if row is None or not hmac.compare_digest(bytes(row[0]), _sha256(token)):
         return None
@@ -106,8 +105,8 @@ async def verify_token(conn: AsyncConnection[Any], token: str) -> Token | None:
 
 async def still_valid(conn: AsyncConnection[Any], token_ids: list[str]) -> set[str]:
     """Tell which of these tokens, verified before, are neither expired nor revoked."""
-    cursor = await conn.execute(FIND_VALID, (token_ids,))
-    return {row[0] for row in await cursor.fetchall()}
+    cursor = await conn.execute(FIND, (token_ids,))
+    return {row[5] for row in await cursor.fetchall()}
 
 
 async def revoke_token(conn: AsyncConnection[Any], token_id: str) -> bool:

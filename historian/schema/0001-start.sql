@@ -244,8 +244,9 @@ create table token (
     edge       text,
     label      text not null,
     created_at timestamptz not null,
-    expires_at timestamptz,
-    revoked_at timestamptz
+    expires_at timestamptz,              -- real time of the machine, as is revoked_at
+    revoked_at timestamptz,
+    parent     text references token     -- a session ends with the token it was made from
 );
 
 -- A one-time code that a browser exchanges for a session.

@@ -1,0 +1,131 @@
+"""What was measured, read back: the history of a channel and the newest scans.
+
+The server packs a day of a channel's readings into one string of bytes, which NumPy takes as it
+is; days are thinned out as they come, so that a request for ten years of seconds needs memory
+for a day and for its points, no more.
+"""
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+from psycopg import AsyncConnection
+
+from historian.copy_binary import POSTGRES_EPOCH_US
+from historian.decimation import EMPTY, Series, break_gaps, decimate, join
+from historian.latest import LatestScan, read_latest
+from historian.replay import FlushRecord, RecordedScans, flushes_after
+from telemetry.clock import instant_at
+from telemetry.quality import Quality, is_bad
+
+__all__ = [
+    "FlushRecord",
+    "LatestScan",
+    "RecordedScans",
+    "Series",
+    "flushes_after",
+    "history",
+    "latest",
+]
+
+PERIOD = "select period_s from scan_group where site_id = %s and group_id = %s"
+# Elements beyond an array's end are NULL: such a scan knew nothing of the slot.
+PACKED_DAYS = """
+    with reading as (
+        select time, revision, (coalesce(value, raw))[%(element)s] as value,
+               (case when (coalesce(value, raw))[%(element)s] is null then %(no_value)s
+                     else coalesce(quality[%(element)s], 0) end)::smallint as quality
+        from scan
+        where site_id = %(site_id)s and group_id = %(group_id)s
+          and time >= %(from_at)s and time < %(to_at)s
+    )
+    select string_agg(
+               timestamptz_send(time) || float8send(coalesce(value, 'NaN'))
+               || int2send(quality), ''::bytea order by time, revision)
+    from reading
+    group by date_bin('1 day', time, '1970-01-01 00:00:00+00')
+    order by date_bin('1 day', time, '1970-01-01 00:00:00+00')
+"""
+PACKED = np.dtype([("time", ">i8"), ("value", ">f8"), ("quality", ">i2")])
+# A stretch without scans breaks the line when it is longer than so many periods: after as
+# many, a group counts as silent too.
+GAP_PERIODS = 3
+
+latest = read_latest
+
+
+async def history(
+    connection: AsyncConnection,
+    site_id: int,
+    group_id: int,
+    slot: int,
+    from_us: int,
+    to_us: int,
+    points: int,
+) -> Series:
+    """Return a channel's readings in [from, to): at most so many points, extremes among them.
+
+    Where scans contradict each other the first one to arrive counts, marked as a conflict.
+    Bad readings are NaN, and so are stretches in which no scan came.
+    """
+    span_us = range(from_us, max(from_us, to_us))
+    period_us = await _period_us(connection, site_id, group_id)
+    kept, newest = EMPTY, EMPTY
+    gap_us = 0
+    async for day in _days(connection, site_id, group_id, slot, span_us):
+        # The newest reading waits for the next day: only then it shows whether another
+        # revision of it, or a gap, follows.
+        readings = first_revisions(join([newest, day]))
+        gap_us = gap_us or longest_us(readings, period_us)
+        whole = break_gaps(readings, gap_us)
+        newest = whole.chosen(np.array([len(whole) - 1]))
+        kept = decimate(join([kept, whole.chosen(np.arange(len(whole) - 1))]), points, span_us)
+    return decimate(join([kept, newest]), points, span_us)
+
+
+def first_revisions(series: Series) -> Series:
+    """Keep the first of the readings that stand at one instant, marked as a conflict."""
+    later = np.flatnonzero(np.diff(series.time_us) == 0) + 1
+    if not len(later):
+        return series
+    quality = series.quality.copy()
+    contradicted = later - 1
+    quality[contradicted[~is_bad(quality[contradicted])]] = Quality.CONFLICT
+    first = np.ones(len(series), np.bool_)
+    first[later] = False
+    return Series(series.time_us[first], series.value[first], quality[first])
+
+
+def longest_us(series: Series, period_us: int) -> int:
+    """Say how far apart readings may stand before the line between them breaks.
+
+    The period in the site file may have been longer once, so what is usual in the data counts too.
+    """
+    usual_us = int(np.median(np.diff(series.time_us))) if len(series) > 1 else 0
+    return GAP_PERIODS * max(period_us, usual_us, 1)
+
+
+async def _period_us(connection: AsyncConnection, site_id: int, group_id: int) -> int:
+    row = await (await connection.execute(PERIOD, [site_id, group_id])).fetchone()
+    return round(row[0] * 1_000_000) if row else 0
+
+
+async def _days(
+    connection: AsyncConnection, site_id: int, group_id: int, slot: int, span_us: range
+) -> AsyncIterator[Series]:
+    """Fetch a channel's readings a day at a time, in the order of time."""
+    arguments = {
+        "site_id": site_id,
+        "group_id": group_id,
+        "element": slot + 1,
+        "from_at": instant_at(span_us.start),
+        "to_at": instant_at(span_us.stop),
+        "no_value": int(Quality.NO_VALUE),
+    }
+    async with connection.cursor(binary=True) as cursor:
+        async for (packed,) in cursor.stream(PACKED_DAYS, arguments):
+            rows = np.frombuffer(packed, PACKED)
+            yield Series(
+                rows["time"].astype(np.int64) + POSTGRES_EPOCH_US,
+                rows["value"].astype(np.float64),
+                rows["quality"].astype(np.int16),
+            )
