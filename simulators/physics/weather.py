@@ -18,7 +18,7 @@ YEAR_S = 365.2425 * DAY_S
 STORM_CELL_S = 2.0 * DAY_S  # At most one storm of chance begins in each cell of this length.
 PULSES_OF_A_STORM = 6
 GRID_S = 60.0  # Answers to rain are computed on whole minutes and joined by straight lines.
-FORGOTTEN_AFTER = 12.0  # Decay times after which rain no longer shows in any register.
+FORGOTTEN_AFTER = 16.0  # Decay times; what is left of rain then shows in no register.
 
 
 class Storm(Parameters):
@@ -101,7 +101,9 @@ class Weather:
             ended = np.maximum(at_s - pulse.ends_s, 0.0)
             draining = decay_s * (np.exp(-ended / decay_s) - np.exp(-begun / decay_s))
             filling = rise_s * (np.exp(-ended / rise_s) - np.exp(-begun / rise_s))
-            answer += pulse.mm_per_s * share * (draining - filling)
+            brought = pulse.mm_per_s * share * (draining - filling)
+            # Forgotten instant by instant, or else it would matter what else was asked.
+            answer += np.where(ended > FORGOTTEN_AFTER * decay_s, 0.0, brought)
         return answer
 
     def _pulses(self, from_s: float, to_s: float) -> list[Pulse]:

@@ -1,0 +1,181 @@
+"""What an operator sees of each scenario, whatever the seed: judged in process, in virtual time."""
+
+import numpy as np
+import pytest
+from watched_field import Watch, raises, scans_of, steps_of, transitions_of, watch_of
+
+from alarms.transition import AlarmKind, Change, Transition
+from simulators.scenario import SCENARIOS, read_scenario
+from telemetry.formula import parse
+from telemetry.plan import ChannelPlan
+from telemetry.site import CalculatedChannel, Level, Limit
+
+SEEDS = (1, 2, 3)
+MONTH_S = 30 * 86_400.0
+
+
+def seen(name: str, seed: int = 1) -> tuple[Watch, list[Transition]]:
+    watch = watch_of(read_scenario(name), seed)
+    return watch, transitions_of(watch)
+
+
+def minutes(watch: Watch, transition: Transition) -> float:
+    return (transition.sampled_us - watch.scenario.began_us) / 60e6
+
+
+def first_appearances(alarms: list[Transition]) -> list[Level]:
+    return list(dict.fromkeys(one.level for one in alarms))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_what_the_scenario_promises_is_seen_and_nothing_else(name: str, seed: int) -> None:
+    watch, transitions = seen(name, seed)
+    process = raises(transitions, AlarmKind.PROCESS)
+    expected = watch.scenario.expected
+
+    assert {one.structure for one in process} == set(expected.process)
+    for structure, levels in expected.process.items():
+        of_it = [one for one in process if one.structure == structure]
+        assert [level.name.lower() for level in first_appearances(of_it)] == list(levels)
+        last_news = max(
+            minutes(watch, next(one for one in of_it if one.level is Level[level.upper()]))
+            for level in levels
+        )
+        assert last_news * 60.0 <= expected.known_after_s
+    assert bool(raises(transitions, AlarmKind.TECHNICAL)) == expected.technical
+
+
+def test_the_slope_warns_for_half_an_hour_before_it_fails() -> None:
+    watch, transitions = seen("slope-failure")
+    first = {
+        level: minutes(watch, next(one for one in transitions if one.level is level))
+        for level in (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
+    }
+
+    assert 11.0 <= first[Level.BLUE] <= 14.0
+    assert first[Level.BLUE] < first[Level.YELLOW] < first[Level.ORANGE] < first[Level.RED]
+    assert first[Level.RED] <= 42.0  # It fails at minute 50.
+
+
+def test_several_crack_meters_and_points_see_the_slope_go() -> None:
+    _, transitions = seen("slope-failure")
+    red = {one.channel for one in raises(transitions, AlarmKind.PROCESS) if one.level is Level.RED}
+
+    assert {f"slope-crack-{number}-opening" for number in (2, 3, 4, 5)} <= red
+    assert "slope-gnss-3-horizontal" in red
+    assert not any(channel.startswith(("slope-crack-1-", "slope-crack-8-")) for channel in red)
+
+
+def test_the_storm_is_seen_in_rain_then_freeboard_then_the_phreatic_line() -> None:
+    watch, transitions = seen("storm")
+    first: dict[str, float] = {}
+    for one in raises(transitions, AlarmKind.PROCESS):
+        first.setdefault(one.channel, minutes(watch, one))
+
+    assert first["dam-rain"] < first["dam-freeboard"] < first["dam-2-4-depth"]
+    assert "dam-weir-flow" in first
+    assert "dam-3-1-depth" not in first  # Below the crest the line is deep, and stays so.
+
+
+def test_the_rock_warns_before_it_bursts() -> None:
+    watch, transitions = seen("rockburst")
+    alarms = raises(transitions, AlarmKind.PROCESS)
+    before = [one for one in alarms if minutes(watch, one) < 35.0]
+    red = next(one for one in alarms if one.level is Level.RED)
+
+    assert {"mine-stress-6", "mine-stress-7", "mine-events", "mine-energy"} <= {
+        one.channel for one in before
+    }
+    assert red.channel == "mine-energy"
+    assert 35.0 <= minutes(watch, red) <= 37.0
+
+
+def test_after_the_burst_the_stress_alarms_clear() -> None:
+    _, transitions = seen("rockburst")
+    cleared = {one.channel for one in transitions if one.change is Change.CLEAR}
+
+    assert {"mine-stress-6", "mine-stress-7"} <= cleared
+
+
+def test_the_fan_is_red_within_15_seconds_of_its_stop() -> None:
+    for seed in SEEDS:
+        watch, transitions = seen("fan-stop", seed)
+        alarms = raises(transitions, AlarmKind.PROCESS)
+        stopped = next(one for one in alarms if one.channel == "fan-stopped")
+
+        assert stopped.level is Level.RED
+        assert stopped is alarms[0]
+        assert 70.0 <= minutes(watch, stopped) * 60.0 <= 75.0
+
+
+def test_each_fault_raises_its_own_technical_alarm_and_no_other() -> None:
+    watch, transitions = seen("sensor-faults")
+    technical = raises(transitions, AlarmKind.TECHNICAL)
+    told = {one.channel for one in technical}
+    dead = {one.key for one in watch.plan.group_by_key["dam-section-3"].channels}
+    gap = {one.key for one in watch.plan.group_by_key["mine-convergence"].channels}
+    own = {
+        "dam-1-2-pressure",
+        "slope-piezometer-2-temperature",
+        "slope-piezometer-2-pressure",  # Its temperature correction has nothing to go by.
+        "slope-tilt-a",
+    }
+
+    assert told == dead | gap | own
+    assert {one.rule for one in technical} == {"quality"}
+    ended = {one.channel for one in transitions if one.change is Change.CLEAR}
+    assert ended == gap | own  # The dead unit stays dead.
+
+
+def test_the_same_seed_gives_the_same_alarms_however_the_flushes_are_cut() -> None:
+    watch, transitions = seen("slope-failure", 2)
+    again = transitions_of(watch_of(watch.scenario, 2), lasts_s=2_050.0)
+    until_us = watch.scenario.began_us + 2_050_000_000
+    early = [one for one in transitions if one.sampled_us <= until_us]
+
+    assert sorted(one.key for one in again) == sorted(one.key for one in early)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_calm_month_violates_no_limit_even_for_one_scan(seed: int) -> None:
+    """Stronger than no alarm: not one of 86,400 scans of any channel goes beyond a limit."""
+    watch = watch_of(read_scenario("calm"), seed)
+    value: dict[str, np.ndarray] = {}
+    for unit in watch.units:
+        scans = scans_of(unit, steps_of(unit, watch.scenario.began_us, 0.0, MONTH_S))
+        columns = [one.slot for one in unit.plan.channels]
+        assert np.all(scans.quality[:, columns] == 0)
+        value |= {one.key: scans.value[:, one.slot] for one in unit.plan.channels}
+    for one in watch.plan.channels:
+        if isinstance(one.channel, CalculatedChannel):
+            value[one.key] = calculated(one.channel, value)
+
+    assert {one.key for one in watch.plan.channels if violates(one, value[one.key])} == set()
+
+
+def calculated(channel: CalculatedChannel, value: dict[str, np.ndarray]) -> np.ndarray:
+    formula = parse(channel.formula, [*channel.inputs, *channel.constants])
+    scans = len(next(iter(value.values())))
+    constants = {name: np.full(scans, number) for name, number in channel.constants.items()}
+    return formula.evaluate({k: value[key] for k, key in channel.inputs.items()} | constants)
+
+
+def violates(one: ChannelPlan, value: np.ndarray) -> bool:
+    for limit in one.channel.limits:
+        if beyond(limit, value):
+            return True
+    for limit in one.channel.rate_limits:
+        apart = round(limit.window_s / 30.0)
+        if beyond(limit, (value[apart:] - value[:-apart]) / limit.window_s * 3_600.0):
+            return True
+    states = one.channel.states or {}
+    alarming = [number for number, state in states.items() if state.level is not None]
+    return bool(np.isin(value, alarming).any())
+
+
+def beyond(limit: Limit, value: np.ndarray) -> bool:
+    bounds = [bound for bound in limit.levels.model_dump().values() if bound is not None]
+    if limit.direction == "high":
+        return bool(value.max() >= min(bounds))
+    return bool(value.min() <= max(bounds))
