@@ -87,7 +87,8 @@ class _ThermistorStage:
         logarithm = np.log(np.ascontiguousarray(numbers[:, self.columns]))
         cubed = logarithm * logarithm * logarithm
         kelvin: Matrix = 1.0 / (self.a + self.b * logarithm + self.c * cubed)
-        return kelvin + ABSOLUTE_ZERO_C + self.trim_c
+        # A short circuit (0 Ω) would come out as absolute zero; below it there is nothing.
+        return np.where(kelvin > 0.0, kelvin, np.nan) + ABSOLUTE_ZERO_C + self.trim_c
 
 
 @dataclass(frozen=True, slots=True, eq=False)
