@@ -210,6 +210,47 @@ def edge(
 
 
 @app.command()
+def simulate(
+    device: Annotated[
+        str, typer.Argument(help="dam, slope, mine or fan; or replay, for real logger files.")
+    ],
+    scenario: Annotated[str, typer.Option(help="Which scenario.")] = "calm",
+    seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
+    site: Annotated[Path | None, typer.Option(help="The demo site file in use.")] = None,
+    clock: ClockFile = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 chooses a free one.")] = 0,
+    mapping: Annotated[Path | None, typer.Option(help="For replay: columns to registers.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")] = None,
+) -> None:
+    """Run one simulated device: a real Modbus TCP server."""
+    if device == "replay":
+        from simulators.replay import run_replay
+        from simulators.settings import ReplaySettings
+
+        if mapping is None or not file:
+            typer.echo("simulate replay needs --mapping and at least one --file.", err=True)
+            raise typer.Exit(2)
+        replay = ReplaySettings(
+            host=host, port=port, clock=clock, mapping=mapping, files=tuple(file)
+        )
+        raise typer.Exit(run_replay(replay))
+    from simulators.device_server import run_device
+    from simulators.settings import DeviceSettings
+
+    settings = DeviceSettings(
+        device=device,
+        scenario=scenario,
+        seed=seed,
+        site=site,
+        clock=clock,
+        host=host,
+        port=port,
+    )
+    raise typer.Exit(run_device(settings))
+
+
+@app.command()
 def demo(
     scenario: Annotated[str, typer.Option(help="Which scenario.")] = "slope-failure",
     rate: Annotated[

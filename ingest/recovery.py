@@ -65,7 +65,7 @@ def inputs_of(record: FlushRecord, desk: SiteDesk) -> Inputs:
     """Put a recorded flush back into the order in which it counted."""
     index = {group_id: n for n, group_id in enumerate(desk.ids.group_ids)}
     bodies: dict[str, list[dict[str, Any]]] = {}
-    for kind, body in record.inputs:
+    for _, kind, body in record.inputs:
         bodies.setdefault(kind, []).append(body)
     return Inputs(
         acknowledgements=tuple(Acknowledgement(**one) for one in bodies.get("acknowledgement", ())),
@@ -95,7 +95,7 @@ def _scans_of(
             continue
         width = desk.plan.groups[group].slot_count
         value, quality = as_wide_as(width, scans.value, scans.quality)
-        raw, _ = as_wide_as(width, scans.value if scans.raw is None else scans.raw, scans.quality)
+        raw, _ = as_wide_as(width, scans.raw, scans.quality)
         by_group.setdefault(group, []).append(
             JudgedScans(group, scans.time_us, scans.judged_us, raw, value, quality)
         )
