@@ -1,0 +1,47 @@
+// Which alarms are shown, and in which order: pure, so that it can be read and trusted.
+
+import type { Alarm, AlarmKind, AlarmState, Level } from "./model";
+
+/** First what nobody has taken responsibility for; what has returned by itself can wait longer. */
+const STATE_ORDER: Record<AlarmState, number> = {
+  unacknowledged: 0,
+  returned_unacknowledged: 1,
+  acknowledged: 2,
+  normal: 3,
+};
+
+/** The level that matters for an alarm: the present one, or the worst once it has returned. */
+export const levelShown = (alarm: Alarm): Level => alarm.level || alarm.worstLevel;
+
+/** Most urgent first: by state, then level, the ground before the system, then the newest. */
+export function byUrgency(a: Alarm, b: Alarm): number {
+  return (
+    STATE_ORDER[a.state] - STATE_ORDER[b.state] ||
+    levelShown(b) - levelShown(a) ||
+    Number(a.kind === "technical") - Number(b.kind === "technical") ||
+    b.changedMs - a.changedMs ||
+    a.occurrence.localeCompare(b.occurrence)
+  );
+}
+
+export interface Filters {
+  readonly level: Level | null;
+  readonly kind: AlarmKind | null;
+  readonly structure: string | null;
+  readonly state: AlarmState | "open";
+}
+
+export const NO_FILTERS: Filters = { level: null, kind: null, structure: null, state: "open" };
+
+export const isFiltered = (filters: Filters): boolean =>
+  filters.level !== null ||
+  filters.kind !== null ||
+  filters.structure !== null ||
+  filters.state !== "open";
+
+export function passes(alarm: Alarm, filters: Filters): boolean {
+  if (filters.level !== null && levelShown(alarm) !== filters.level) return false;
+  if (filters.kind !== null && alarm.kind !== filters.kind) return false;
+  if (filters.structure !== null && alarm.structure !== filters.structure) return false;
+  return filters.state === "open" ? alarm.state !== "normal" : alarm.state === filters.state;
+}

@@ -1,0 +1,122 @@
+// Requests to the API. Every refusal becomes an ApiError whose message is the server's sentence.
+
+import type { Alarm, Channel, Cursor, History, Latest, Site } from "./model";
+import {
+  alarmOf,
+  alarmsOf,
+  channelOf,
+  historyOf,
+  instantMs,
+  latestOf,
+  listOf,
+  siteOf,
+} from "./reading";
+
+const ROOT = "/api/v1";
+const TIMEOUT_MS = 15_000;
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number, // 0: no answer at all.
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function ask(path: string, options: RequestInit = {}): Promise<unknown> {
+  let answer: Response;
+  try {
+    answer = await fetch(ROOT + path, {
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...options,
+    });
+  } catch {
+    throw new ApiError(0, "unreachable", "");
+  }
+  const body: unknown = await answer.json().catch(() => null);
+  if (answer.ok) return body;
+  const error = (body as { error?: { code?: string; message?: string } } | null)?.error;
+  throw new ApiError(answer.status, error?.code ?? "unknown", error?.message ?? "");
+}
+
+function send(path: string, body: unknown): Promise<unknown> {
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+const at = (site: string): string => `/sites/${encodeURIComponent(site)}`;
+
+/** Exchange a one-time code or a token for a session cookie, which scripts cannot read. */
+export async function signIn(proof: { code: string } | { token: string }): Promise<void> {
+  await send("/session", proof);
+}
+
+export async function signOut(): Promise<void> {
+  await ask("/session", { method: "DELETE" });
+}
+
+export interface ClockReading {
+  readonly nowMs: number;
+  readonly rate: number;
+}
+
+export async function clock(): Promise<ClockReading> {
+  const json = (await ask("/clock")) as { now_at: string; rate: number };
+  return { nowMs: instantMs(json.now_at) ?? Date.now(), rate: json.rate };
+}
+
+export async function sites(): Promise<Site[]> {
+  return listOf(await ask("/sites"), siteOf);
+}
+
+export async function channels(site: string): Promise<Channel[]> {
+  return listOf(await ask(`${at(site)}/channels`), channelOf);
+}
+
+export async function latest(site: string): Promise<Latest[]> {
+  return listOf(await ask(`${at(site)}/latest`), latestOf);
+}
+
+export async function openAlarms(site: string): Promise<{ alarms: Alarm[]; cursor: Cursor }> {
+  return alarmsOf(await ask(`${at(site)}/alarms?open=true&limit=1000`));
+}
+
+export async function closedAlarms(site: string): Promise<Alarm[]> {
+  return alarmsOf(await ask(`${at(site)}/alarms?state=normal&open=false&limit=200`)).alarms;
+}
+
+export interface Stretch {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export async function history(
+  site: string,
+  channel: string,
+  stretch: Stretch,
+  points: number,
+): Promise<History> {
+  const query = new URLSearchParams({
+    from: new Date(stretch.fromMs).toISOString(),
+    to: new Date(stretch.toMs).toISOString(),
+    points: String(Math.max(2, Math.min(5000, Math.round(points)))),
+  });
+  const path = `${at(site)}/channels/${encodeURIComponent(channel)}/history?${query}`;
+  return historyOf(await ask(path));
+}
+
+export interface Acknowledgement {
+  readonly occurrence: string;
+  readonly person: string;
+  readonly comment: string;
+}
+
+export async function acknowledge(site: string, asked: Acknowledgement): Promise<Alarm> {
+  return alarmOf(await send(`${at(site)}/acknowledgements`, asked));
+}

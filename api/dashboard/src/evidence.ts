@@ -1,0 +1,61 @@
+// What an alarm rests on, in a line that an operator reads: the value, the bound, the source.
+
+import { spanText, numberText, valueText, withUnit } from "./format";
+import type { Alarm, Channel } from "./model";
+import { qualityName, say, spelled } from "./words";
+
+const numberIn = (alarm: Alarm, ...keys: string[]): number | null => {
+  for (const key of keys) {
+    const value = alarm.evidence[key];
+    if (typeof value === "number") return value;
+  }
+  return null;
+};
+
+const textIn = (alarm: Alarm, ...keys: string[]): string | null => {
+  for (const key of keys) {
+    const value = alarm.evidence[key];
+    if (typeof value === "string" && value) return value;
+  }
+  return null;
+};
+
+/** The rule in words: "High limit", "Rising fast, over 1 h". */
+export function ruleText(alarm: Alarm): string {
+  const words = say().rules;
+  const [, base = alarm.rule, number] = /^(.*?)(?:_(\d+))?$/.exec(alarm.rule) ?? [];
+  if (base.startsWith("rate_")) {
+    const window = spanText(Number(number ?? 3600));
+    return base === "rate_low" ? words.rate_low(window) : words.rate_high(window);
+  }
+  const known = (words as Record<string, unknown>)[base];
+  return typeof known === "string" ? known : spelled(base);
+}
+
+/** The value against its bound: "41.3 mm ≥ 40.0 mm"; for other rules what was seen. */
+export function evidenceText(alarm: Alarm, channel: Channel | undefined): string | null {
+  const isRate = alarm.rule.startsWith("rate_");
+  const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
+  const bound = numberIn(alarm, "bound", "limit");
+  if (value !== null && channel?.states) return valueText(channel, value);
+  if (value !== null && bound !== null) {
+    const unit = unitFor(alarm, channel, isRate);
+    const sign = isLow(alarm) ? "≤" : "≥";
+    // A bound is written as people set it; the value gets the digits that tell it from the bound.
+    const resolution = isRate ? null : (channel?.resolution ?? null);
+    return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(numberText(bound), unit)}`;
+  }
+  const reason = textIn(alarm, "reason", "quality_reason", "quality");
+  if (reason) return qualityName(reason);
+  return null;
+}
+
+export const sourceText = (alarm: Alarm): string | null => textIn(alarm, "source");
+
+const isLow = (alarm: Alarm): boolean =>
+  alarm.evidence.direction === "low" || /_low\b|_low_/.test(alarm.rule);
+
+function unitFor(alarm: Alarm, channel: Channel | undefined, isRate: boolean): string {
+  const own = textIn(alarm, isRate ? "rate_unit" : "unit", "unit") ?? channel?.unit ?? "";
+  return isRate && !own.includes("/") ? `${own}/h` : own;
+}

@@ -1,0 +1,134 @@
+// Numbers, instants and ages as people read them.
+
+import type { Channel } from "./model";
+import { language, locale, say } from "./words";
+import { site } from "./store";
+import { nowMs } from "./clock";
+
+const MISSING = "—";
+const DAY_MS = 86_400_000;
+
+const numberFormats = new Map<string, Intl.NumberFormat>();
+const instantFormats = new Map<string, Intl.DateTimeFormat>();
+
+function numberFormat(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = locale.value + JSON.stringify(options);
+  let format = numberFormats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale.value, options);
+    numberFormats.set(key, format);
+  }
+  return format;
+}
+
+/** Digits after the point that an instrument's resolution deserves. */
+export function decimalsFor(resolution: number): number {
+  const digits = -Math.log10(resolution);
+  // 0.2 mm needs one digit, 0.25 mm two: round up unless the logarithm is whole by a hair.
+  return Math.max(0, Math.min(6, Math.ceil(digits - 1e-9)));
+}
+
+export function numberText(value: number | null, resolution: number | null = null): string {
+  if (value === null) return MISSING;
+  const size = Math.abs(value);
+  if (size >= 1e7 || (size > 0 && size < 1e-4)) {
+    return numberFormat({ notation: "scientific", maximumSignificantDigits: 4 }).format(value);
+  }
+  if (resolution !== null) {
+    const digits = decimalsFor(resolution);
+    return numberFormat({ minimumFractionDigits: digits, maximumFractionDigits: digits }).format(
+      value,
+    );
+  }
+  return numberFormat({ maximumSignificantDigits: 5 }).format(value);
+}
+
+export const unitText = (unit: string): string => (unit === "1" || unit === "state" ? "" : unit);
+
+export function withUnit(value: string, unit: string): string {
+  const shown = unitText(unit);
+  return shown && value !== MISSING ? `${value} ${shown}` : value;
+}
+
+/** A value of a channel: a number with its digits, or the name of a state. */
+export function valueText(channel: Channel, value: number | null): string {
+  if (value === null) return MISSING;
+  const state = channel.states?.get(Math.round(value));
+  if (state) return state.name[language.value];
+  return numberText(value, channel.resolution);
+}
+
+const timeZone = (): string => site.value?.timeZone ?? "UTC";
+
+function instantFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = locale.value + timeZone() + JSON.stringify(options);
+  let format = instantFormats.get(key);
+  if (!format) {
+    const whole = { hourCycle: "h23" as const, timeZone: timeZone(), ...options };
+    format = new Intl.DateTimeFormat(locale.value, whole);
+    instantFormats.set(key, format);
+  }
+  return format;
+}
+
+export function timeText(ms: number): string {
+  return instantFormat({ hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
+}
+
+export function dateText(ms: number): string {
+  return instantFormat({ year: "numeric", month: "short", day: "numeric" }).format(ms);
+}
+
+/** The time alone when it is today's, with the day otherwise. */
+export function instantText(ms: number): string {
+  if (Math.abs(nowMs.peek() - ms) < DAY_MS && dateText(ms) === dateText(nowMs.peek())) {
+    return timeText(ms);
+  }
+  return instantFormat({
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+  }).format(ms);
+}
+
+/** The name of the site's time zone, such as UTC+8. */
+export function zoneText(ms: number): string {
+  const parts = instantFormat({ timeZoneName: "shortOffset" }).formatToParts(ms);
+  const name = parts.find((part) => part.type === "timeZoneName")?.value ?? timeZone();
+  return name.replace("GMT", "UTC");
+}
+
+function unitOf(count: number, unit: "second" | "minute" | "hour" | "day"): string {
+  return numberFormat({ style: "unit", unit, unitDisplay: "short" }).format(count);
+}
+
+/** How long something has lasted, to two units at most. */
+export function spanText(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return unitOf(whole, "second");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return unitOf(minutes, "minute");
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return joined(unitOf(hours, "hour"), minutes % 60, "minute");
+  return joined(unitOf(Math.floor(hours / 24), "day"), hours % 24, "hour");
+}
+
+function joined(first: string, count: number, unit: "minute" | "hour"): string {
+  return count === 0 ? first : `${first} ${unitOf(count, unit)}`;
+}
+
+export const agoText = (ms: number): string =>
+  say().alarms.ago(spanText((nowMs.value - ms) / 1000));
+
+/** An instant on a chart's axis: as fine as the steps between the marks; the day where one begins. */
+export function axisInstantText(ms: number, stepS: number): string {
+  const day = instantFormat({ month: "short", day: "numeric" }).format(ms);
+  if (stepS >= 86_400) return day;
+  const clock = instantFormat({
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(stepS < 60 ? { second: "2-digit" } : {}),
+  }).format(ms);
+  return clock.startsWith("00:00") ? `${clock}\n${day}` : clock;
+}

@@ -1,0 +1,166 @@
+// From a code in the address to a live site: signing in, loading, and staying connected.
+
+import { batch, signal } from "@preact/signals";
+import * as api from "./api";
+import { followClock, readNowMs, setClock } from "./clock";
+import { type AlarmEntry, LiveLine, type LiveListener, retryDelayMs } from "./live";
+import type { Cursor, Latest } from "./model";
+import * as store from "./store";
+
+const SITES_AGAIN_MS = 15_000;
+const SITE_KEPT_AS = "groundwatch.site";
+
+/** Why the last attempt to sign in failed. */
+export const signInError = signal<api.ApiError | null>(null);
+
+let liveLine: LiveLine | null = null;
+
+/** Take the one-time code out of the address at once, so that it stays in no history. */
+export function takeCode(): string | null {
+  const code = new URLSearchParams(window.location.hash.slice(1)).get("code");
+  if (code !== null) window.history.replaceState(null, "", window.location.pathname);
+  return code;
+}
+
+export async function begin(code: string | null): Promise<void> {
+  if (code !== null && (await trySignIn({ code }))) return;
+  await enter();
+}
+
+export async function trySignIn(proof: { code: string } | { token: string }): Promise<boolean> {
+  try {
+    await api.signIn(proof);
+  } catch (error) {
+    signInError.value = error as api.ApiError;
+    return false;
+  }
+  signInError.value = null;
+  await enter();
+  return true;
+}
+
+export async function leave(): Promise<void> {
+  await api.signOut().catch(() => undefined);
+  signedOut();
+}
+
+function signedOut(): void {
+  liveLine?.end();
+  liveLine = null;
+  batch(() => {
+    store.forgetSite();
+    store.session.value = "signed_out";
+  });
+}
+
+/** Load what there is to see; without a session, ask for one; without a centre, keep trying. */
+async function enter(): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const [clock, sites] = await Promise.all([api.clock(), api.sites()]);
+      setClock(clock.nowMs, clock.rate);
+      store.sites.value = sites;
+      store.session.value = "signed_in";
+      const kept = localStorage.getItem(SITE_KEPT_AS);
+      const chosen = sites.find((one) => one.site === kept) ?? sites[0];
+      if (chosen) {
+        await watchSite(chosen.site);
+        return;
+      }
+    } catch (error) {
+      if ((error as api.ApiError).status === 401) {
+        signedOut();
+        return;
+      }
+    }
+    // No answer yet, or a centre that no site has reached yet.
+    await new Promise((resolve) => setTimeout(resolve, retryDelayMs(tries, Math.random())));
+  }
+}
+
+export async function watchSite(site: string): Promise<void> {
+  liveLine?.end();
+  liveLine = null;
+  localStorage.setItem(SITE_KEPT_AS, site);
+  if (store.siteKey.value !== site) store.forgetSite();
+  store.siteKey.value = site;
+  const cursor = await loadSite(site);
+  if (store.siteKey.value === site) liveLine = new LiveLine(listenerFor(site, cursor));
+}
+
+async function loadSite(site: string): Promise<Cursor> {
+  const [channels, latest, open] = await Promise.all([
+    api.channels(site),
+    api.latest(site),
+    api.openAlarms(site),
+  ]);
+  if (store.siteKey.value === site) {
+    store.takeSite(channels, open.alarms);
+    store.takeLatest(latest);
+  }
+  return open.cursor;
+}
+
+function listenerFor(site: string, from: Cursor): LiveListener {
+  let cursor = from;
+  const loadAgain = async (): Promise<void> => {
+    cursor = await loadSite(site);
+  };
+  const readLatestAgain = (): void => {
+    void api.latest(site).then(store.takeLatest, () => undefined);
+  };
+  return {
+    subscription: () => ({ site, cursor }),
+    opened(nowMs, rate, heard) {
+      setClock(nowMs, rate);
+      store.line.value = { state: "connected", sinceMs: nowMs };
+      store.resumptions.value += 1;
+      // A journal that ends before our cursor is not the one we followed: begin anew.
+      if (site in heard && store.isBehind(heard, cursor, site)) void loadAgain();
+      else readLatestAgain();
+    },
+    alarmed(entry: AlarmEntry, heard: Cursor) {
+      if (entry.number <= (cursor[site] ?? 0)) return;
+      cursor = { ...cursor, ...heard, [site]: entry.number };
+      store.takeEntry(entry);
+      // Freshness changes without a new reading, so no reading brings the news.
+      if (entry.alarm.kind === "technical") readLatestAgain();
+    },
+    measured: (rows: Latest[]) => store.takeLatest(rows),
+    ticked: followClock,
+    async broke() {
+      if (store.line.value.state !== "reconnecting") {
+        store.line.value = { state: "reconnecting", sinceMs: readNowMs() };
+      }
+      try {
+        const clock = await api.clock();
+        setClock(clock.nowMs, clock.rate);
+      } catch (error) {
+        if ((error as api.ApiError).status === 401) {
+          signedOut();
+          return false;
+        }
+      }
+      return true;
+    },
+  };
+}
+
+/** Sites that are not being watched are asked for now and then. */
+export function startAskingForSites(): void {
+  window.setInterval(() => {
+    if (store.session.value !== "signed_in" || store.line.value.state !== "connected") return;
+    void api.sites().then(
+      (sites) => {
+        store.sites.value = sites;
+      },
+      () => undefined,
+    );
+  }, SITES_AGAIN_MS);
+}
+
+/** Watch another site. */
+export async function chooseSite(site: string): Promise<void> {
+  localStorage.setItem(SITE_KEPT_AS, site);
+  await enter();
+}

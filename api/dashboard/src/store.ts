@@ -1,0 +1,162 @@
+// What the page knows at the moment, as signals that the views follow.
+
+import { batch, computed, type Signal, signal } from "@preact/signals";
+import { nowMs, rate } from "./clock";
+import type { AlarmEntry } from "./live";
+import type { Alarm, Channel, Cursor, Latest, Level, Site, Structure } from "./model";
+
+export type Session = "unknown" | "signed_in" | "signed_out";
+export type LineState = "connecting" | "connected" | "reconnecting";
+
+export const session = signal<Session>("unknown");
+export const line = signal<{ state: LineState; sinceMs: number }>({
+  state: "connecting",
+  sinceMs: 0,
+});
+
+export const sites = signal<readonly Site[]>([]);
+export const siteKey = signal<string | null>(null);
+export const site = computed(() => sites.value.find((one) => one.site === siteKey.value) ?? null);
+
+export const channels = signal<ReadonlyMap<string, Channel>>(new Map());
+/** Alarms that somebody still has to look at: everything but normal. */
+export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
+export const isLoaded = signal(false);
+
+/** The alarm that was raised or rose last, for the screen reader and a short highlight. */
+export const newestRaised = signal<Alarm | null>(null);
+/** Counts fresh beginnings of the live line; charts fetch again what they may have missed. */
+export const resumptions = signal(0);
+
+const latestByChannel = new Map<string, Signal<Latest | null>>();
+const newestSampledMs = signal<number | null>(null);
+
+/** Seconds since the newest reading of the site was sampled. */
+export const dataAgeS = computed(() =>
+  newestSampledMs.value === null ? null : Math.max(0, (nowMs.value - newestSampledMs.value) / 1000),
+);
+
+export function latestOfChannel(channel: string): Signal<Latest | null> {
+  let known = latestByChannel.get(channel);
+  if (!known) {
+    known = signal<Latest | null>(null);
+    latestByChannel.set(channel, known);
+  }
+  return known;
+}
+
+export function takeSite(taken: readonly Channel[], open: readonly Alarm[]): void {
+  batch(() => {
+    channels.value = new Map(taken.map((one) => [one.channel, one]));
+    alarms.value = new Map(open.map((one) => [one.occurrence, one]));
+    isLoaded.value = true;
+  });
+}
+
+export function forgetSite(): void {
+  batch(() => {
+    isLoaded.value = false;
+    channels.value = new Map();
+    alarms.value = new Map();
+    newestSampledMs.value = null;
+    for (const known of latestByChannel.values()) known.value = null;
+  });
+}
+
+/** Take newest readings; an older one than is known came late over the other way, and is dropped. */
+export function takeLatest(rows: readonly Latest[]): void {
+  batch(() => {
+    let newest = newestSampledMs.value;
+    for (const row of rows) {
+      const known = latestOfChannel(row.channel);
+      const knownMs = known.value?.sampledMs ?? null;
+      if (knownMs !== null && (row.sampledMs === null || row.sampledMs < knownMs)) continue;
+      known.value = row;
+      if (row.sampledMs !== null) newest = Math.max(newest ?? 0, row.sampledMs);
+    }
+    newestSampledMs.value = newest;
+  });
+}
+
+/** Take an alarm as the centre knows it now, unless a newer state of it is known. */
+export function takeAlarm(alarm: Alarm): void {
+  const known = alarms.value.get(alarm.occurrence);
+  if (known && known.number > alarm.number) return;
+  const next = new Map(alarms.value);
+  if (alarm.state === "normal") next.delete(alarm.occurrence);
+  else next.set(alarm.occurrence, alarm);
+  alarms.value = next;
+}
+
+export function takeEntry(entry: AlarmEntry): void {
+  batch(() => {
+    takeAlarm(entry.alarm);
+    const isRaised = entry.change === "raise" || entry.change === "rise";
+    if (isRaised && entry.alarm.state === "unacknowledged") newestRaised.value = entry.alarm;
+  });
+}
+
+/** Tell whether a journal's cursor stands before another: then the journal is a new one. */
+export function isBehind(cursor: Cursor, known: Cursor, site: string): boolean {
+  return (cursor[site] ?? 0) < (known[site] ?? 0);
+}
+
+/** Tell whether a reading is too old to be shown as the present. */
+export function isStale(row: Latest, channel: Channel): boolean {
+  if (row.freshness !== "fresh" || row.sampledMs === null) return true;
+  // The centre says so itself while the line stands; this is for when nobody can say it.
+  const longestS = Math.max(5 * channel.periodS, 20 * rate.value);
+  return nowMs.value - row.sampledMs > longestS * 1000;
+}
+
+/** An alarm's violation still stands. */
+export const isActive = (alarm: Alarm): boolean => alarm.clearedMs === null && alarm.level > 0;
+
+/** Somebody has yet to take responsibility. */
+export const isUnacknowledged = (alarm: Alarm): boolean =>
+  alarm.state === "unacknowledged" || alarm.state === "returned_unacknowledged";
+
+export interface Summary {
+  readonly worst: Level; // Of the ground: active process alarms.
+  readonly active: number;
+  readonly unacknowledged: number;
+  readonly technical: number;
+  readonly byLevel: readonly number[]; // Active process alarms, by level.
+}
+
+export function summaryOf(of: Iterable<Alarm>): Summary {
+  const byLevel = [0, 0, 0, 0, 0];
+  let unacknowledged = 0;
+  let technical = 0;
+  for (const alarm of of) {
+    if (isUnacknowledged(alarm)) unacknowledged += 1;
+    if (!isActive(alarm)) continue;
+    if (alarm.kind === "technical") technical += 1;
+    else byLevel[alarm.level]! += 1;
+  }
+  const active = byLevel.reduce((sum, count) => sum + count, 0);
+  const worst = Math.max(0, byLevel.findLastIndex((count) => count > 0)) as Level;
+  return { worst, active, unacknowledged, technical, byLevel };
+}
+
+export const siteSummary = computed(() => summaryOf(alarms.value.values()));
+
+/** Worst active process level by channel. */
+export const levelByChannel = computed(() => {
+  const levels = new Map<string, Level>();
+  for (const alarm of alarms.value.values()) {
+    if (alarm.kind !== "process" || !isActive(alarm)) continue;
+    const known = levels.get(alarm.channel) ?? 0;
+    if (alarm.level > known) levels.set(alarm.channel, alarm.level);
+  }
+  return levels;
+});
+
+export const channelsOf = (structure: string): Channel[] =>
+  [...channels.value.values()].filter((one) => one.structure === structure);
+
+export const alarmsOf = (structure: string): Alarm[] =>
+  [...alarms.value.values()].filter((one) => one.structure === structure);
+
+export const structureOf = (key: string | null): Structure | null =>
+  site.value?.structures.find((one) => one.structure === key) ?? null;

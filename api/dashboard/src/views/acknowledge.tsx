@@ -1,0 +1,141 @@
+// The dialog in which an operator takes responsibility, and in which the centre answers.
+
+import { signal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import * as api from "../api";
+import { evidenceText, ruleText } from "../evidence";
+import { levelShown } from "../alarm_list";
+import { Picture } from "../icons";
+import type { Alarm } from "../model";
+import { alarms, channels, structureOf, takeAlarm } from "../store";
+import { alarmName, inWords, say } from "../words";
+import { LevelBadge } from "./marks";
+
+const PERSON_KEPT_AS = "groundwatch.person";
+
+const asked = signal<Alarm | null>(null);
+
+export function askToAcknowledge(alarm: Alarm): void {
+  asked.value = alarm;
+}
+
+export function AcknowledgeDialog() {
+  const alarm = asked.value;
+  return alarm ? <Dialog key={alarm.occurrence} alarm={alarm} /> : null;
+}
+
+function Dialog({ alarm }: { alarm: Alarm }) {
+  const words = say().acknowledge;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const isSending = useSignal(false);
+  const problem = useSignal<string | null>(null);
+  // The level may change while the dialog is open: show what is true now.
+  const current = alarms.value.get(alarm.occurrence) ?? alarm;
+  const channel = channels.value.get(current.channel);
+  const structure = structureOf(current.structure);
+
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+
+  async function submit(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const person = String(form.get("person") ?? "").trim();
+    const comment = String(form.get("comment") ?? "").trim();
+    if (!person) return;
+    localStorage.setItem(PERSON_KEPT_AS, person);
+    isSending.value = true;
+    problem.value = null;
+    try {
+      const { site, occurrence } = alarm;
+      takeAlarm(await api.acknowledge(site, { occurrence, person, comment }));
+      dialog.current?.close();
+    } catch (error) {
+      problem.value = problemText(error);
+    }
+    isSending.value = false;
+  }
+
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby="acknowledge-title"
+      onClose={() => {
+        asked.value = null;
+      }}
+      data-testid="acknowledge-dialog"
+    >
+      <form onSubmit={submit}>
+        <header>
+          <h2 id="acknowledge-title">{words.title}</h2>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={words.cancel}
+            onClick={() => dialog.current?.close()}
+          >
+            <Picture of="close" />
+          </button>
+        </header>
+        <div class="subject">
+          <LevelBadge level={levelShown(current)} hollow={current.clearedMs !== null} />
+          <b>{alarmName(current, channel)}</b>
+          <span>{structure ? inWords(structure.name) : ""}</span>
+          <span>
+            {ruleText(current)} {evidenceText(current, channel) ?? ""}
+          </span>
+        </div>
+        <p class="meaning">{words.meaning}</p>
+        <label>
+          {words.person}
+          <input
+            name="person"
+            required
+            maxLength={80}
+            autocomplete="name"
+            defaultValue={localStorage.getItem(PERSON_KEPT_AS) ?? ""}
+            data-testid="acknowledge-person"
+          />
+        </label>
+        <label>
+          {words.comment}
+          <textarea
+            name="comment"
+            rows={3}
+            maxLength={1000}
+            placeholder={words.commentHint}
+            data-testid="acknowledge-comment"
+          />
+        </label>
+        {problem.value && (
+          <p class="problem" role="alert" data-testid="acknowledge-problem">
+            {problem.value}
+          </p>
+        )}
+        <footer>
+          <button type="button" onClick={() => dialog.current?.close()}>
+            {words.cancel}
+          </button>
+          <button
+            class="primary"
+            type="submit"
+            disabled={isSending.value}
+            data-testid="acknowledge-submit"
+          >
+            {isSending.value ? words.sending : words.submit}
+          </button>
+        </footer>
+      </form>
+    </dialog>
+  );
+}
+
+/** The centre's own sentence, after ours, which is in the operator's language. */
+function problemText(error: unknown): string {
+  const words = say().acknowledge;
+  const { status, message } = error as api.ApiError;
+  if (status === 0) return words.unreachable;
+  const ours = status === 404 ? words.unknown : status === 503 ? words.undecided : words.rejected;
+  return message ? `${ours} (${message})` : ours;
+}

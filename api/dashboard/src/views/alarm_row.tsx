@@ -1,0 +1,109 @@
+// One alarm: what, where, how bad, since when, on what evidence, and whether somebody has it.
+
+import { evidenceText, ruleText, sourceText } from "../evidence";
+import { agoText, instantText } from "../format";
+import { levelShown } from "../alarm_list";
+import { Picture } from "../icons";
+import type { Alarm } from "../model";
+import { structureLink } from "../route";
+import { channels, isUnacknowledged, newestRaised, structureOf } from "../store";
+import { alarmName, inWords, say } from "../words";
+import { askToAcknowledge } from "./acknowledge";
+import { LevelBadge, TechnicalTag } from "./marks";
+import { LEVEL_KEYS } from "../model";
+
+export function AlarmRow({ alarm }: { alarm: Alarm }) {
+  const words = say();
+  const channel = channels.value.get(alarm.channel);
+  const structure = structureOf(alarm.structure);
+  const level = levelShown(alarm);
+  const name = alarmName(alarm, channel);
+  const evidence = evidenceText(alarm, channel);
+  const isNew = newestRaised.value?.occurrence === alarm.occurrence;
+  const hasReturned = alarm.clearedMs !== null;
+  const source = sourceText(alarm);
+  return (
+    <li
+      class={`alarm panel level-${level} ${alarm.state}${isNew ? " new" : ""}`}
+      data-testid="alarm-row"
+      data-occurrence={alarm.occurrence}
+      data-level={LEVEL_KEYS[level]}
+      data-state={alarm.state}
+      data-kind={alarm.kind}
+    >
+      <div class="alarm-level">
+        <LevelBadge level={level} hollow={hasReturned} />
+      </div>
+      <div class="alarm-what">
+        {alarm.structure === null ? (
+          <span class="name">{name}</span>
+        ) : (
+          <a
+            class="name stretched"
+            href={structureLink(alarm.structure, channel ? alarm.channel : null)}
+          >
+            {name}
+          </a>
+        )}
+        <span class="where">
+          {structure ? inWords(structure.name) : ""}
+          {alarm.kind === "technical" && <TechnicalTag />}
+        </span>
+      </div>
+      <div class="alarm-evidence">
+        <span class="rule">{ruleText(alarm)}</span>
+        {evidence && <span class="measured">{evidence}</span>}
+        {source && <span class="source">{words.alarms.source(source)}</span>}
+      </div>
+      <div class="alarm-when">
+        <time dateTime={new Date(alarm.raisedMs).toISOString()}>
+          {words.alarms.raised(instantText(alarm.raisedMs))}
+        </time>
+        <span class="age">{agoText(alarm.raisedMs)}</span>
+        {alarm.worstLevel > level && (
+          <span class="age">{words.alarms.worst(words.levels[LEVEL_KEYS[alarm.worstLevel]])}</span>
+        )}
+      </div>
+      <div class="alarm-state">
+        <StateText alarm={alarm} />
+        {isUnacknowledged(alarm) && (
+          <button
+            type="button"
+            class="acknowledge"
+            aria-label={words.alarms.acknowledgeLong(name)}
+            onClick={() => askToAcknowledge(alarm)}
+            data-testid="acknowledge-button"
+          >
+            <Picture of="check" size={16} />
+            {words.alarms.acknowledge}
+          </button>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function StateText({ alarm }: { alarm: Alarm }) {
+  const words = say().alarms;
+  if (alarm.state === "returned_unacknowledged") {
+    return (
+      <span class="state returned">
+        {words.returnedAt(instantText(alarm.clearedMs ?? alarm.changedMs))}
+      </span>
+    );
+  }
+  if (alarm.state === "unacknowledged") {
+    return <span class="state waiting">{say().states.unacknowledged}</span>;
+  }
+  return (
+    <span class="state taken">
+      {alarm.acknowledgedBy !== null &&
+        words.acknowledgedBy(
+          alarm.acknowledgedBy,
+          instantText(alarm.acknowledgedMs ?? alarm.changedMs),
+        )}
+      {alarm.comment && <q>{alarm.comment}</q>}
+      {alarm.clearedMs !== null && <span>{words.clearedAt(instantText(alarm.clearedMs))}</span>}
+    </span>
+  );
+}

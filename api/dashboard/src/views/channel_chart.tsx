@@ -1,0 +1,240 @@
+// The chart of one channel: time ranges, following the present, zooming, limits.
+
+import { type Signal, signal, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { LiveSeries } from "../chart/live_series";
+import { ChannelPlot, type Under } from "../chart/plot";
+import { nowMs, rate, readNowMs } from "../clock";
+import { instantText, unitText, valueText } from "../format";
+import { Picture } from "../icons";
+import type { Channel } from "../model";
+import { alarms, site } from "../store";
+import { theme } from "../theme";
+import { channelName, language, say } from "../words";
+import { levelShown } from "../alarm_list";
+
+const HOUR_S = 3600;
+const SPANS_S = [HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S];
+const SPAN_KEPT_AS = "groundwatch.span";
+/** Two points a pixel column (its minimum and maximum) are all that a screen can show. */
+const POINTS = 1600;
+
+/** Seconds of the past that charts show; common to all, so that they can be compared. */
+const spanS = signal(keptSpanS());
+
+function keptSpanS(): number | null {
+  const kept = Number(localStorage.getItem(SPAN_KEPT_AS));
+  return SPANS_S.includes(kept) ? kept : null;
+}
+
+/** Where time runs fast an hour is a minute, and a day has not been measured yet. */
+const spanShownS = (): number => spanS.value ?? (rate.value === 1 ? 24 * HOUR_S : HOUR_S);
+
+/** The stretch in seconds that is shown instead of the present. */
+type Still = Signal<{ readonly fromS: number; readonly toS: number } | null>;
+
+export function ChannelChart({ channel }: { channel: Channel }) {
+  const words = say().chart;
+  const live = useMemo(() => new LiveSeries(channel, spanShownS(), POINTS), [channel]);
+  const still: Still = useSignal(null);
+  const under = useSignal<Under | null>(null);
+  const allLimits = useSignal(false);
+  useEffect(() => () => live.end(), [live]);
+  useEffect(() => {
+    const stretch = still.value;
+    if (stretch === null) live.follow(spanShownS());
+    else live.show({ fromMs: stretch.fromS * 1000, toMs: stretch.toS * 1000 });
+  }, [live, still.value, spanShownS()]);
+
+  const count = live.series.timeS.length;
+  void live.version.value;
+  return (
+    <figure class="chart">
+      <Toolbar still={still} allLimits={allLimits} hasLimits={channel.limits.length > 0} />
+      <p class="readout" aria-live="off">
+        {under.value ? (
+          <>
+            <time>{instantText(under.value.timeS * 1000)}</time>{" "}
+            <b>
+              {under.value.value === null ? words.gap : valueText(channel, under.value.value)}
+            </b>{" "}
+            {under.value.value === null ? "" : unitText(channel.unit)}
+          </>
+        ) : (
+          <span class="hint">{words.zoomHint}</span>
+        )}
+      </p>
+      <Plot channel={channel} live={live} still={still} under={under} allLimits={allLimits} />
+      <div class="chart-news" role="status">
+        {live.loading.value === "loading" && count === 0 && words.loading}
+        {live.loading.value === "ready" && count === 0 && words.empty}
+        {live.loading.value === "failed" && (
+          <>
+            {words.failed}{" "}
+            <button type="button" onClick={() => void live.load()}>
+              {words.tryAgain}
+            </button>
+          </>
+        )}
+      </div>
+    </figure>
+  );
+}
+
+function Plot({
+  channel,
+  live,
+  still,
+  under,
+  allLimits,
+}: {
+  channel: Channel;
+  live: LiveSeries;
+  still: Still;
+  under: Signal<Under | null>;
+  allLimits: Signal<boolean>;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<ChannelPlot | null>(null);
+  const timeZone = site.value?.timeZone ?? "UTC";
+  const drawNow = (): void => {
+    const toS = readNowMs() / 1000;
+    const shown = still.peek() ?? { fromS: toS - spanShownS(), toS };
+    plot.current?.draw(live.series, shown.fromS, shown.toS);
+  };
+
+  // Colours and words are drawn into the picture: another theme or language is another plot.
+  useEffect(() => {
+    if (!host.current) return undefined;
+    const made = new ChannelPlot({
+      host: host.current,
+      channel,
+      timeZone,
+      isNarrow: host.current.clientWidth < 520,
+      allLimits: () => allLimits.peek(),
+      alarmsBegun: () =>
+        [...alarms.peek().values()]
+          .filter((alarm) => alarm.channel === channel.channel && alarm.kind === "process")
+          .map((alarm) => ({ atS: alarm.raisedMs / 1000, level: levelShown(alarm) })),
+      pointed: (at) => {
+        under.value = at;
+      },
+      zoomed: (fromS, toS) => {
+        still.value = { fromS, toS };
+      },
+      unzoomed: () => {
+        still.value = null;
+      },
+    });
+    plot.current = made;
+    drawNow();
+    const watcher = new ResizeObserver(() => made.resize());
+    watcher.observe(host.current);
+    return () => {
+      watcher.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [channel, timeZone, theme.value, language.value]);
+
+  useEffect(drawNow, [
+    live.version.value,
+    still.value,
+    allLimits.value,
+    spanShownS(),
+    alarms.value,
+    still.value === null ? nowMs.value : 0,
+  ]);
+
+  return (
+    <div
+      ref={host}
+      class="plot"
+      role="img"
+      aria-label={say().chart.label(channelName(channel))}
+      data-testid="chart"
+      data-channel={channel.channel}
+      data-points={live.series.timeS.length}
+      data-newest={live.series.timeS.at(-1) ?? ""}
+    />
+  );
+}
+
+function Toolbar({
+  still,
+  allLimits,
+  hasLimits,
+}: {
+  still: Still;
+  allLimits: Signal<boolean>;
+  hasLimits: boolean;
+}) {
+  const words = say().chart;
+  const isLive = still.value === null;
+  const move = (by: number): void => {
+    const toS = nowMs.peek() / 1000;
+    const from = still.peek() ?? { fromS: toS - spanShownS(), toS };
+    const width = from.toS - from.fromS;
+    const end = from.toS + (by * width) / 2;
+    still.value = end >= toS ? null : { fromS: end - width, toS: end };
+  };
+  const choose = (seconds: number): void => {
+    spanS.value = seconds;
+    localStorage.setItem(SPAN_KEPT_AS, String(seconds));
+    still.value = null;
+  };
+  return (
+    <div class="chart-tools" role="toolbar" aria-label={words.ranges}>
+      <div class="segments">
+        {SPANS_S.map((seconds) => (
+          <button
+            key={seconds}
+            type="button"
+            aria-pressed={seconds === spanShownS()}
+            onClick={() => choose(seconds)}
+            data-testid={`range-${seconds / HOUR_S}h`}
+          >
+            {seconds <= 24 * HOUR_S
+              ? words.hours(seconds / HOUR_S)
+              : words.days(seconds / HOUR_S / 24)}
+          </button>
+        ))}
+      </div>
+      <div class="segments">
+        <button type="button" aria-label={words.earlier} onClick={() => move(-1)}>
+          <Picture of="back" size={16} />
+        </button>
+        <button
+          type="button"
+          aria-pressed={isLive}
+          onClick={() => {
+            still.value = null;
+          }}
+          data-testid="follow-live"
+        >
+          {words.follow}
+        </button>
+        <button
+          type="button"
+          aria-label={words.later}
+          disabled={isLive}
+          onClick={() => move(1)}
+        >
+          <Picture of="forward" size={16} />
+        </button>
+      </div>
+      {hasLimits && (
+        <label class="switch">
+          <input
+            type="checkbox"
+            checked={allLimits.value}
+            onChange={(event) => {
+              allLimits.value = event.currentTarget.checked;
+            }}
+          />
+          {words.allLimits}
+        </label>
+      )}
+    </div>
+  );
+}

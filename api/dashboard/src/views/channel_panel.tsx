@@ -1,0 +1,159 @@
+// Everything about one channel: its value now, its chart, its limits with their sources, its alarms.
+
+import { byUrgency } from "../alarm_list";
+import { instantText, numberText, spanText, unitText, valueText, withUnit } from "../format";
+import { Picture } from "../icons";
+import { COLOURED, type Channel, LEVEL_KEYS, type Limit } from "../model";
+import { structureLink } from "../route";
+import { alarms, latestOfChannel, levelByChannel } from "../store";
+import { channelName, inWords, named, qualityName, quantityName, say } from "../words";
+import { AlarmRow } from "./alarm_row";
+import { ChannelChart } from "./channel_chart";
+import { doubtOf, LevelBadge } from "./marks";
+import { LevelShape } from "../icons";
+
+export function ChannelPanel({ channel }: { channel: Channel }) {
+  const words = say();
+  const own = [...alarms.value.values()]
+    .filter((alarm) => alarm.channel === channel.channel)
+    .sort(byUrgency);
+  return (
+    <div class="channel-panel" data-testid="channel-panel" data-channel={channel.channel}>
+      <div class="panel">
+        <header>
+          <h2>{channelName(channel)}</h2>
+          <LevelBadge level={levelByChannel.value.get(channel.channel) ?? 0} />
+          <a
+            class="button quiet"
+            href={structureLink(channel.structure)}
+            aria-label={words.acknowledge.cancel}
+          >
+            <Picture of="close" />
+          </a>
+        </header>
+        <Present channel={channel} />
+        <ChannelChart channel={channel} />
+      </div>
+      {own.length > 0 && (
+        <ul class="alarm-list compact">
+          {own.map((alarm) => (
+            <AlarmRow key={alarm.occurrence} alarm={alarm} />
+          ))}
+        </ul>
+      )}
+      <Limits channel={channel} />
+    </div>
+  );
+}
+
+function Present({ channel }: { channel: Channel }) {
+  const words = say().structure;
+  const row = latestOfChannel(channel.channel).value;
+  const doubt = doubtOf(channel, row);
+  const { instrument, station } = channel;
+  return (
+    <div class="present">
+      <p class={`now${doubt ? " doubtful" : ""}`}>
+        <b data-testid="panel-value">{doubt ? "—" : valueText(channel, row?.value ?? null)}</b>{" "}
+        {unitText(channel.unit)}
+        {doubt && <span class="why">{doubt}</span>}
+      </p>
+      <dl>
+        {row?.sampledMs != null && (
+          <div>
+            <dt>{words.sampled}</dt>
+            <dd>{instantText(row.sampledMs)}</dd>
+          </div>
+        )}
+        {row && row.quality !== 0 && (
+          <div>
+            <dt>{words.quality}</dt>
+            <dd>{qualityName(row.qualityReason)}</dd>
+          </div>
+        )}
+        {row?.raw != null && !channel.calculated && (
+          <div>
+            <dt>{words.raw}</dt>
+            <dd>{numberText(row.raw)}</dd>
+          </div>
+        )}
+        <div>
+          <dt>{quantityName(channel)}</dt>
+          <dd>
+            {[named(station), instrument && named(instrument), instrument?.serial]
+              .filter(Boolean)
+              .join(" · ")}
+            {", "}
+            {words.every(spanText(channel.periodS))}
+          </dd>
+        </div>
+      </dl>
+    </div>
+  );
+}
+
+function Limits({ channel }: { channel: Channel }) {
+  const words = say();
+  const all = [...channel.limits, ...channel.rateLimits];
+  if (channel.states) return <States channel={channel} />;
+  if (all.length === 0) return <p class="empty panel">{words.chart.noLimits}</p>;
+  return (
+    <div class="panel limits">
+      <h3>{words.chart.limits}</h3>
+      {all.map((limit) => (
+        <LimitTable key={limit.rule} limit={limit} unit={channel.unit} />
+      ))}
+    </div>
+  );
+}
+
+function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }) {
+  const words = say();
+  const isRate = limit.windowS !== null;
+  const unit = isRate ? `${channelUnit}/h` : channelUnit;
+  const sign = limit.direction === "high" ? "≥" : "≤";
+  const rules = words.rules;
+  const rateRule = limit.direction === "high" ? rules.rate_high : rules.rate_low;
+  const title = isRate
+    ? rateRule(spanText(limit.windowS ?? 0))
+    : limit.direction === "high"
+      ? rules.limit_high
+      : rules.limit_low;
+  return (
+    <div class="limit">
+      <h4>{title}</h4>
+      <ul class="bounds">
+        {COLOURED.filter((level) => limit.bounds.has(level)).map((level) => (
+          <li key={level}>
+            <LevelShape level={level} />
+            {words.levels[LEVEL_KEYS[level]]} {sign}{" "}
+            <b>{withUnit(numberText(limit.bounds.get(level) ?? null), unit)}</b>
+          </li>
+        ))}
+      </ul>
+      <p>
+        {words.chart.deadband} {withUnit(numberText(limit.deadband), unit)} · {words.chart.onDelay}{" "}
+        {spanText(limit.onDelayS)} · {words.chart.offDelay} {spanText(limit.offDelayS)}
+      </p>
+      <p>{words.alarms.source(limit.source)}</p>
+    </div>
+  );
+}
+
+function States({ channel }: { channel: Channel }) {
+  const words = say();
+  return (
+    <div class="panel limits">
+      <h3>{words.rules.state}</h3>
+      <ul class="bounds">
+        {[...(channel.states ?? [])].map(([number, state]) => (
+          <li key={number}>
+            <LevelShape level={state.level} />
+            {number} = {inWords(state.name)}
+            {state.level > 0 && <b>{words.levels[LEVEL_KEYS[state.level]]}</b>}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,58 @@
+// Small signs that every view uses: a level in colour, shape and word; a structure's freshness.
+
+import { LevelShape, Picture } from "../icons";
+import { type Channel, isBad, type Latest, type Level, LEVEL_KEYS } from "../model";
+import { instantText } from "../format";
+import { isStale, latestOfChannel } from "../store";
+import { qualityName, say } from "../words";
+
+export function LevelBadge({ level, hollow = false }: { level: Level; hollow?: boolean }) {
+  return (
+    <span class={`badge level-${level}${hollow ? " hollow" : ""}`} data-level={LEVEL_KEYS[level]}>
+      <LevelShape level={level} hollow={hollow} />
+      {say().levels[LEVEL_KEYS[level]]}
+    </span>
+  );
+}
+
+/** Whether a structure's channels have current data, in words. */
+export function FreshnessLine({ channels }: { channels: readonly Channel[] }) {
+  const words = say().freshness;
+  let measured = 0;
+  let stale = 0;
+  for (const channel of channels) {
+    const row = latestOfChannel(channel.channel).value;
+    if (!row) continue;
+    measured += 1;
+    if (isStale(row, channel)) stale += 1;
+  }
+  const state = measured === 0 ? "unknown" : stale > 0 ? "stale" : "fresh";
+  const text =
+    state === "fresh"
+      ? words.fresh
+      : state === "stale"
+        ? words.stale(stale, channels.length)
+        : words.unknown;
+  return (
+    <span class={`freshness ${state}`} data-freshness={state}>
+      {text}
+    </span>
+  );
+}
+
+/** Why a reading must not be taken for the present value; null when it may. */
+export function doubtOf(channel: Channel, row: Latest | null): string | null {
+  const words = say();
+  if (!row || row.sampledMs === null) return words.freshness.never;
+  if (isStale(row, channel)) return words.freshness.unknownSince(instantText(row.sampledMs));
+  return isBad(row) ? qualityName(row.qualityReason) : null;
+}
+
+export function TechnicalTag() {
+  return (
+    <span class="tag">
+      <Picture of="wrench" size={13} />
+      {say().alarms.technical}
+    </span>
+  );
+}

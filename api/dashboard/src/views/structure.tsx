@@ -1,0 +1,126 @@
+// One structure: its channels by station and instrument, and the chart of the chosen one.
+
+import { KindIcon } from "../icons";
+import type { Channel, Instrument, Named } from "../model";
+import { OVERVIEW, structureLink } from "../route";
+import { byUrgency } from "../alarm_list";
+import { alarmsOf, channels, channelsOf, isLoaded, structureOf, summaryOf } from "../store";
+import { inWords, named, say } from "../words";
+import { AlarmRow } from "./alarm_row";
+import { ChannelPanel } from "./channel_panel";
+import { ChannelRow } from "./channel_row";
+import { FreshnessLine, LevelBadge } from "./marks";
+
+export function StructureView({ structure: key, channel }: { structure: string; channel: string | null }) {
+  const words = say();
+  const structure = structureOf(key);
+  if (!structure) {
+    return (
+      <main id="content">
+        {isLoaded.value && <p class="empty panel">{words.structure.notFound}</p>}
+      </main>
+    );
+  }
+  const own = channelsOf(key);
+  const open = alarmsOf(key).sort(byUrgency);
+  const chosen = (channel === null ? undefined : channels.value.get(channel)) ?? null;
+  return (
+    <main class={`structure${chosen ? " has-choice" : ""}`} id="content" data-testid="structure-view">
+      <header class="structure-head">
+        <a class="back" href={OVERVIEW} aria-label={words.navigation.overview}>
+          ←
+        </a>
+        <KindIcon kind={structure.kind} size={34} />
+        <h1>
+          <a href={structureLink(key)}>{inWords(structure.name)}</a>
+          <small>{words.kinds[structure.kind]}</small>
+        </h1>
+        <LevelBadge level={summaryOf(open).worst} />
+        <FreshnessLine channels={own} />
+      </header>
+      <div class="structure-body">
+        <section class="channels" aria-label={words.structure.channels}>
+          {stationsOf(own).map((station) => (
+            <Station key={station.station.id} station={station} chosen={channel} />
+          ))}
+        </section>
+        <section class="detail">
+          {chosen ? (
+            <ChannelPanel key={chosen.channel} channel={chosen} />
+          ) : (
+            <p class="empty panel">{words.structure.chooseChannel}</p>
+          )}
+          {!chosen && open.length > 0 && (
+            <>
+              <h2>{words.structure.openAlarms}</h2>
+              <ul class="alarm-list compact">
+                {open.map((alarm) => (
+                  <AlarmRow key={alarm.occurrence} alarm={alarm} />
+                ))}
+              </ul>
+            </>
+          )}
+        </section>
+      </div>
+    </main>
+  );
+}
+
+interface InstrumentGroup {
+  readonly instrument: Instrument | null;
+  readonly channels: Channel[];
+}
+
+interface StationGroup {
+  readonly station: Named;
+  readonly instruments: InstrumentGroup[];
+}
+
+/** Channels as they hang in the field, in the order of the site file. */
+function stationsOf(channels: readonly Channel[]): StationGroup[] {
+  const stations = new Map<string, { station: Named; byInstrument: Map<string, InstrumentGroup> }>();
+  for (const channel of channels) {
+    const { station, instrument } = channel;
+    let group = stations.get(station.id);
+    if (!group) {
+      group = { station, byInstrument: new Map() };
+      stations.set(station.id, group);
+    }
+    const key = instrument?.id ?? "";
+    const members = group.byInstrument.get(key) ?? { instrument, channels: [] };
+    members.channels.push(channel);
+    group.byInstrument.set(key, members);
+  }
+  return [...stations.values()].map(({ station, byInstrument }) => ({
+    station,
+    instruments: [...byInstrument.values()],
+  }));
+}
+
+function Station({ station, chosen }: { station: StationGroup; chosen: string | null }) {
+  const words = say().structure;
+  return (
+    <div class="station panel">
+      <h2>{named(station.station)}</h2>
+      {station.instruments.map(({ instrument, channels }) => (
+        <div class="instrument" key={instrument?.id ?? ""}>
+          {channels.length > 1 && (
+            <h3>
+              {instrument ? named(instrument) : words.noInstrument}
+              {instrument?.serial && <small>{words.serial(instrument.serial)}</small>}
+            </h3>
+          )}
+          <ul>
+            {channels.map((channel) => (
+              <ChannelRow
+                key={channel.channel}
+                channel={channel}
+                isChosen={channel.channel === chosen}
+              />
+            ))}
+          </ul>
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,213 @@
+// Every text of the page, in English. The Chinese dictionary must have the same keys.
+
+export const en = {
+  language: "English",
+  otherLanguage: "中文",
+  otherLanguageLabel: "中文: show this page in Chinese",
+
+  navigation: {
+    label: "Views",
+    overview: "Overview",
+    alarms: "Alarms",
+    skip: "Skip to the content",
+    chooseSite: "Site",
+    elsewhere: (count: number) => `${count} unacknowledged at other sites`,
+    toLight: "Switch to light colours",
+    toDark: "Switch to dark colours",
+    signOut: "Sign out",
+  },
+
+  signIn: {
+    title: "Sign in",
+    explanation:
+      "Open the sign-in link that Groundwatch printed when it started, or paste an access token.",
+    token: "Access token",
+    submit: "Sign in",
+    refused: "This was not accepted.",
+    unreachable: "The centre does not answer. Is it running, and is the network up?",
+    loading: "Loading …",
+    noSites: "The centre answers, but no site has been taken into operation yet.",
+  },
+
+  connection: {
+    connecting: "Connecting",
+    connected: "Connected",
+    reconnecting: (time: string) => `Reconnecting since ${time}`,
+    lost: (time: string) =>
+      `No connection to the centre since ${time}. What you see is as it was then; trying again.`,
+    dataAge: (age: string) => `Data ${age} old`,
+    noData: "No data yet",
+    demonstration: (rate: string) => `Demonstration · ${rate}× time`,
+    siteTime: (zone: string) => `Time at the site (${zone})`,
+  },
+
+  levels: {
+    none: "Normal",
+    blue: "Blue",
+    yellow: "Yellow",
+    orange: "Orange",
+    red: "Red",
+  },
+
+  kinds: {
+    tailings_dam: "Tailings dam",
+    slope: "Slope",
+    underground: "Underground",
+    ventilation: "Ventilation",
+  },
+
+  freshness: {
+    fresh: "Data current",
+    stale: (count: number, of: number) => `${count} of ${of} channels without current data`,
+    unknown: "No data yet",
+    unknownSince: (time: string) => `unknown since ${time}`,
+    never: "never measured",
+  },
+
+  overview: {
+    title: "Structures",
+    active: (count: number) => (count === 1 ? "1 active alarm" : `${count} active alarms`),
+    unacknowledged: (count: number) => `${count} unacknowledged`,
+    allAcknowledged: "Nothing to acknowledge",
+    technical: (count: number) =>
+      count === 1 ? "1 technical fault" : `${count} technical faults`,
+    nearest: "Nearest to a limit",
+    summary: "Active alarms by level",
+    open: (name: string) => `Open ${name}`,
+  },
+
+  alarms: {
+    title: "Alarms",
+    empty: "No alarms.",
+    emptyFiltered: "No alarm fits these filters.",
+    showAll: "Show all alarms",
+    process: "Process",
+    technical: "Technical",
+    raised: (time: string) => `raised ${time}`,
+    ago: (age: string) => `${age} ago`,
+    acknowledge: "Acknowledge",
+    acknowledgeLong: (what: string) => `Acknowledge: ${what}`,
+    acknowledgedBy: (person: string, time: string) => `Acknowledged by ${person}, ${time}`,
+    returnedAt: (time: string) => `Back to normal ${time}, nobody has acknowledged it`,
+    clearedAt: (time: string) => `back to normal ${time}`,
+    worst: (level: string) => `worst: ${level}`,
+    source: (source: string) => `Source: ${source}`,
+    announce: (level: string, channel: string, structure: string) =>
+      `${level} alarm: ${channel}, ${structure}`,
+    filters: "Filters",
+    level: "Level",
+    kind: "Kind",
+    structure: "Structure",
+    state: "State",
+    any: "All",
+    closedLoading: "Loading closed alarms …",
+    closedFailed: "Closed alarms could not be loaded.",
+  },
+
+  states: {
+    open: "Open",
+    unacknowledged: "Unacknowledged",
+    acknowledged: "Acknowledged",
+    returned_unacknowledged: "Returned, unacknowledged",
+    normal: "Closed",
+  },
+
+  rules: {
+    limit_high: "High limit",
+    limit_low: "Low limit",
+    rate_high: (window: string) => `Rising fast, over ${window}`,
+    rate_low: (window: string) => `Falling fast, over ${window}`,
+    state: "State",
+    quality: "Reading is bad",
+    silence: "No data",
+    clock: "Clock of the edge is implausible",
+    declared_lost: "Data declared lost",
+    quarantined: "Data put into quarantine",
+    implausible_clock: "Clock of the edge is implausible",
+  },
+
+  acknowledge: {
+    title: "Acknowledge alarm",
+    meaning: "You take responsibility for this alarm. Your name and comment go into the journal.",
+    person: "Your name",
+    comment: "Comment",
+    commentHint: "What you found, what you do",
+    submit: "Acknowledge",
+    sending: "Asking the centre …",
+    cancel: "Cancel",
+    unknown: "The centre does not know this alarm.",
+    rejected: "Not accepted.",
+    undecided: "The centre has not decided. The alarm is as it was; try again.",
+    unreachable: "The centre does not answer. The alarm is as it was; try again.",
+  },
+
+  structure: {
+    notFound: "There is no such structure.",
+    channels: "Channels",
+    calculated: "calculated",
+    noInstrument: "Calculated",
+    openAlarms: "Open alarms of this structure",
+    chooseChannel: "Choose a channel to see its chart.",
+    serial: (serial: string) => `serial no. ${serial}`,
+    every: (period: string) => `every ${period}`,
+    raw: "Raw value",
+    sampled: "Sampled",
+    quality: "Quality",
+  },
+
+  chart: {
+    label: (channel: string) => `Chart of ${channel}`,
+    ranges: "Time range",
+    hours: (count: number) => `${count} h`,
+    days: (count: number) => `${count} d`,
+    earlier: "Earlier",
+    later: "Later",
+    follow: "Live",
+    following: "Following live",
+    allLimits: "Show all limits",
+    loading: "Loading …",
+    empty: "No readings in this time range.",
+    failed: "The readings could not be loaded.",
+    tryAgain: "Try again",
+    gap: "no good reading",
+    zoomHint: "Drag to zoom; double-click to return.",
+    limits: "Limits",
+    noLimits: "This channel has no limits.",
+    deadband: "Deadband",
+    onDelay: "On-delay",
+    offDelay: "Off-delay",
+    source: "Source",
+    rule: "Rule",
+    beyond: (count: number) => (count === 1 ? "1 limit beyond" : `${count} limits beyond`),
+  },
+
+  quality: {
+    good: "good",
+    clock_suspect: "clock suspect",
+    conflict: "two values for one instant",
+    in_maintenance: "in maintenance",
+    no_value: "no value",
+    no_reply: "device does not reply",
+    device_error: "device reports an error",
+    no_connection: "no connection to the device",
+    not_finite: "not a number",
+    electrical: "open or shorted circuit",
+    out_of_range: "out of range",
+    conversion_failed: "conversion failed",
+    unknown_state: "unknown state",
+    stale_input: "input missing or too old",
+    frozen: "frozen",
+    spike: "spike",
+  },
+};
+
+/** The same keys with the same parameters, whatever the language. */
+type SameKeys<T> = {
+  [K in keyof T]: T[K] extends string
+    ? string
+    : T[K] extends (...parameters: infer P) => string
+      ? (...parameters: P) => string
+      : SameKeys<T[K]>;
+};
+
+export type Words = SameKeys<typeof en>;
