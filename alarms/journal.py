@@ -7,7 +7,7 @@ instants of what came after storing (pushed, told, delivered), which may be fill
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,13 +15,12 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from alarms.chain import chain_hash, entry_body
+from alarms.chain import GENESIS, chain_hash, entry_body, verify
 from alarms.transition import Change, Transition
 from telemetry.clock import instant_at, instant_us
 from telemetry.site import Level
 
 ENTRIES_PER_READ_MAX = 1000
-GENESIS = bytes(32)  # What the first entry is chained to.
 
 BEGIN_HEAD = """
     insert into journal_head (site_id, number, hash) values (%s, 0, %s)
@@ -59,20 +58,27 @@ FOLLOW_ALARM = """
         evidence = case when %(shows_evidence)s then excluded.evidence else alarm.evidence end,
         number = excluded.number
 """
+# One query for any number of sites, each from a number of its own.
 READ_AFTER = """
-    select number, hash, body, stored_at, pushed_at, told_at, delivered_at
-    from journal left join journal_instant using (site_id, number)
-    where site_id = %s and number > %s
-    order by number limit %s
+    select site_id, number, body, stored_at, pushed_at, told_at, delivered_at
+    from unnest(%s::integer[], %s::bigint[]) as known (site_id, after)
+    cross join lateral (
+        select number, body, stored_at from journal
+        where journal.site_id = known.site_id and number > after
+        order by number limit %s
+    ) as entry
+    left join journal_instant using (site_id, number)
+    order by site_id, number
 """
 CHAIN_AFTER = """
-    select number, hash, body from journal where site_id = %s and number > %s
+    select number, body, hash from journal where site_id = %s and number > %s
     order by number limit %s
 """
 READ_HEAD = "select number, hash from journal_head where site_id = %s"
 MARK_PUSHED = """
     insert into journal_instant (site_id, number, pushed_at)
-    select %(site_id)s, unnest(%(numbers)s::bigint[]), %(at)s
+    select %(site_id)s, number, pushed_at
+    from unnest(%(numbers)s::bigint[], %(at)s::timestamptz[]) as pushed (number, pushed_at)
     on conflict (site_id, number) do update
         set pushed_at = coalesce(journal_instant.pushed_at, excluded.pushed_at)
 """
@@ -159,19 +165,32 @@ async def append(
 async def read_after(
     conn: AsyncConnection[Any], site_id: int, number: int, limit: int
 ) -> list[JournalEntry]:
-    """Read entries above a number, in order."""
-    cursor = await conn.execute(READ_AFTER, (site_id, number, min(limit, ENTRIES_PER_READ_MAX)))
-    return [
-        JournalEntry(
-            number=row[0],
-            body=json.loads(row[2]),
-            stored_us=instant_us(row[3]),
-            pushed_us=_us_or_none(row[4]),
-            told_us=_us_or_none(row[5]),
-            delivered_us=_us_or_none(row[6]),
+    """Read entries of a site above a number, in order."""
+    return (await read_after_each(conn, {site_id: number}, limit)).get(site_id, [])
+
+
+async def read_after_each(
+    conn: AsyncConnection[Any], numbers: Mapping[int, int], limit: int
+) -> dict[int, list[JournalEntry]]:
+    """Read entries above a number of each site, in order, as many of each as the limit."""
+    cursor = await conn.execute(
+        READ_AFTER,
+        (list(numbers), list(numbers.values()), min(limit, ENTRIES_PER_READ_MAX)),
+    )
+    entries: dict[int, list[JournalEntry]] = {}
+    for site_id, number, body, stored_at, *afterwards in await cursor.fetchall():
+        pushed_us, told_us, delivered_us = map(_us_or_none, afterwards)
+        entries.setdefault(site_id, []).append(
+            JournalEntry(
+                number=number,
+                body=json.loads(body),
+                stored_us=instant_us(stored_at),
+                pushed_us=pushed_us,
+                told_us=told_us,
+                delivered_us=delivered_us,
+            )
         )
-        for row in await cursor.fetchall()
-    ]
+    return entries
 
 
 async def newest_number(conn: AsyncConnection[Any], site_id: int) -> int:
@@ -187,26 +206,29 @@ async def verify_journal(conn: AsyncConnection[Any], site_id: int) -> Verificati
     number, previous = 0, GENESIS
     while number < head_number:
         cursor = await conn.execute(CHAIN_AFTER, (site_id, number, ENTRIES_PER_READ_MAX))
-        rows = await cursor.fetchall()
+        rows = [(row[0], row[1], bytes(row[2])) for row in await cursor.fetchall()]
         if not rows:
             break
-        for found, stored_hash, body in rows:
-            previous = chain_hash(previous, body)
-            if found != number + 1 or previous != bytes(stored_hash) or not _says(body, found):
-                return Verification(entries=head_number, broken_at=number + 1)
-            number = found
+        broken_at = verify(rows, number=number, previous=previous)
+        if broken_at is not None:
+            return Verification(entries=head_number, broken_at=broken_at)
+        number, _, previous = rows[-1]
     if number != head_number or previous != head_hash:
-        return Verification(entries=head_number, broken_at=number + 1)
+        return Verification(entries=head_number, broken_at=min(number, head_number) + 1)
     return Verification(entries=head_number, broken_at=None)
 
 
 async def mark_pushed(
-    conn: AsyncConnection[Any], site_id: int, numbers: Sequence[int], at_us: int
+    conn: AsyncConnection[Any], site_id: int, pushed_us: Mapping[int, int]
 ) -> None:
-    """Record when entries were first handed to a websocket; a later time changes nothing."""
+    """Record when entries (by number) were handed to a websocket; only the first time counts."""
     await conn.execute(
         MARK_PUSHED,
-        {"site_id": site_id, "numbers": sorted(set(numbers)), "at": instant_at(at_us)},
+        {
+            "site_id": site_id,
+            "numbers": list(pushed_us),
+            "at": [instant_at(us) for us in pushed_us.values()],
+        },
     )
 
 
@@ -227,12 +249,16 @@ async def mark_delivered(
 
 async def _unrecorded(
     conn: AsyncConnection[Any], site_id: int, transitions: Sequence[Transition]
-) -> Iterator[Transition]:
+) -> list[Transition]:
     keys = [transition.key for transition in transitions]
     cursor = await conn.execute(KNOWN_KEYS, (site_id, keys))
     known = {row[0] for row in await cursor.fetchall()}
-    first_with_key = {one.key: one for one in reversed(transitions)}
-    return (one for one in transitions if one.key not in known and first_with_key[one.key] is one)
+    new: list[Transition] = []
+    for transition in transitions:
+        if transition.key not in known:
+            known.add(transition.key)
+            new.append(transition)
+    return new
 
 
 def _alarm_row(site_id: int, number: int, transition: Transition) -> dict[str, Any]:
@@ -259,10 +285,6 @@ def _alarm_row(site_id: int, number: int, transition: Transition) -> dict[str, A
         "evidence": Jsonb(transition.evidence),
         "number": number,
     }
-
-
-def _says(body: str, number: int) -> bool:
-    return bool(json.loads(body).get("number") == number)
 
 
 def _us_or_none(at: datetime | None) -> int | None:

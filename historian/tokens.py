@@ -83,10 +83,10 @@ async def create_token(
     """Make a token and return it: the only time that it can be seen."""
     token_id = secrets.token_hex(ID_BYTES)
     token = f"gw_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    created_at = instant_at(at_us)
     await conn.execute(
         CREATE,
-        (token_id, _sha256(token), scope, site, edge, label)
-        + (instant_at(at_us), lifetime_s, parent),
+        (token_id, _sha256(token), scope, site, edge, label, created_at, lifetime_s, parent),
     )
     return token
 

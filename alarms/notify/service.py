@@ -17,6 +17,7 @@ from alarms.notify.destinations import Webhook, read_destinations
 from alarms.notify.retry import GiveUp, next_try
 from alarms.notify.webhook import TRY_TIMEOUT_S, Try, WebhookSender
 from alarms.outbox import Message
+from historian.connection import connect
 from historian.lifetime import is_supervised, until_asked_to_stop
 from telemetry.clock import Clock, MachineClock, SharedClock
 
@@ -86,8 +87,7 @@ async def _tell(
     failures = 0
     while True:
         try:
-            conn = await AsyncConnection.connect(dsn, autocommit=True)
-            async with conn:
+            async with await connect(dsn, name="notify", autocommit=True) as conn:
                 await conn.execute("listen groundwatch")
                 if failures:
                     log.info("database reached again", destination=destination)
@@ -95,7 +95,7 @@ async def _tell(
                 while True:
                     await _tell_what_is_due(conn, destination, sender, clock, lease_s)
                     await _woken(conn)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if failures == 0:
                 log.warning("database not reached", destination=destination, error=str(error))
             pause_s = min(RECONNECT_LONGEST_S, RECONNECT_FIRST_S * 2.0 ** min(failures, 10))

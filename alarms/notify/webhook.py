@@ -62,7 +62,7 @@ class WebhookSender:
                 return _judge(response)
         except TimeoutError:
             return Try(Failure.UNAVAILABLE, f"no answer within {TRY_TIMEOUT_S:g} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
             return Try(Failure.UNAVAILABLE, f"the request failed: {reason}")
 
@@ -74,12 +74,22 @@ class WebhookSender:
 def content_of(message: Message) -> str:
     """Write a message's JSON: the same bytes on every try."""
     entry = message.entry
-    document: dict[str, Any] = {
+    data: dict[str, Any] = {"site": message.site}
+    for key, value in entry.items():
+        if key in {"sampled_us", "stored_us"}:
+            data[key.removesuffix("_us") + "_at"] = _text_of(value)
+        else:
+            data[key] = value
+    document = {
         "type": f"alarm.{entry['change']}",
-        "timestamp": entry["sampled_at"],
-        "data": {"site": message.site, **entry},
+        "timestamp": data["sampled_at"],
+        "data": data,
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _text_of(us: int) -> str:
+    return instant_at(us).isoformat().replace("+00:00", "Z")
 
 
 def _judge(response: httpx.Response) -> Try:
