@@ -26,6 +26,7 @@ from telemetry.site import Site
 from telemetry.site_file import SiteFileError, read_site_file, read_site_text
 
 EVERY_OTHER_UNIT = 0  # pymodbus takes unit 0 for all numbers that no unit has.
+EVERY_ADDRESS = 65_536  # Outside its registers it would answer with an exception.
 
 Now = Callable[[], int]
 
@@ -62,7 +63,9 @@ class DeviceServer:
     def __init__(self, units: Sequence[ModbusUnit], now: Now) -> None:
         """Take the units, and what tells the time."""
         self._devices = [_device(unit, now) for unit in units]
-        self._devices.append(SimDevice(EVERY_OTHER_UNIT, _registers(0, 1), action=_nobody))
+        self._devices.append(
+            SimDevice(EVERY_OTHER_UNIT, _registers(0, EVERY_ADDRESS), action=_nobody)
+        )
         self._server: ModbusTcpServer | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -113,7 +116,7 @@ def _site_of(settings: DeviceSettings, scenario: Scenario) -> Site:
 
 
 def _registers(first: int, count: int) -> SimData:
-    return SimData(first, values=[0] * count, datatype=DataType.REGISTERS, readonly=True)
+    return SimData(first, count=count, values=0, datatype=DataType.REGISTERS, readonly=True)
 
 
 def _device(unit: ModbusUnit, now: Now) -> SimDevice:
