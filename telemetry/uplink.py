@@ -157,9 +157,14 @@ class EdgeSide:
                 break
         return numbers
 
-    def sending(self, seq: int, content: bytes, *, at_s: float) -> bytes:
-        """Turn a block into the frame that carries it, and count it as sent."""
-        assert seq in self._unsent
+    def sending(self, seq: int, content: bytes, *, at_s: float) -> bytes | None:
+        """Turn a block into the frame that carries it, and count it as sent.
+
+        None when it need not be sent any more: the centre may have committed what an earlier
+        connection carried, while the block was being read.
+        """
+        if seq not in self._unsent:
+            return None
         assert len(content) <= self.room_bytes
         if not self._in_flight:
             self._waiting_since_s = at_s

@@ -1,0 +1,186 @@
+"""The edge agent: poll every bus, keep what was read, deliver it, and end in good order.
+
+    buses -> collector -> spool -> uplink -> centre
+
+One task per bus, one that writes, one that holds the line. Whatever fails on one of them does
+not stop the others; what nobody foresaw ends the process, and its supervisor starts it again.
+"""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from edge_agent.collecting import Collector
+from edge_agent.polling import BusPolling
+from edge_agent.settings import EdgeSettings, SettingsError, read_token
+from edge_agent.spool import SpoolError
+from edge_agent.storing import SpoolThread
+from edge_agent.uplink import Uplink
+from edge_agent.waiting import happens_within
+from telemetry.clock import Clock, MachineClock, read_clock_file
+from telemetry.plan import GroupPlan, SitePlan, plan_of
+from telemetry.site_file import SiteFileError, read_site_file
+from telemetry.wire import WireError, decode_block
+
+CLOCK_LOOK_APART_S: Final = 0.05
+NEWEST_BLOCKS: Final = 256  # Enough to hold the last scan of every group of one edge.
+
+log = structlog.get_logger()
+
+
+def run_edge(settings: EdgeSettings) -> int:
+    """Run the agent until SIGTERM or SIGINT; return the exit code."""
+    complaints: list[str] = []
+    try:
+        asyncio.run(_run_until_signalled(settings))
+    except* (SettingsError, SiteFileError, SpoolError) as errors:
+        complaints = _sentences(errors)
+    for complaint in complaints:
+        log.error("edge agent cannot run", reason=complaint)
+    return 1 if complaints else 0
+
+
+async def run(settings: EdgeSettings, stop: asyncio.Event) -> None:
+    """Run the agent until told to stop, then write and deliver what is left."""
+    plan = plan_of(read_site_file(settings.site))
+    groups = _groups_of(plan, settings.edge)
+    read_token(settings.token_file)  # Better to complain now than at the first connection.
+    spool = SpoolThread(settings.spool, bytes_max=settings.spool_bytes_max)
+    try:
+        moved = await spool.open()
+        if moved is not None:
+            log.error("spool was damaged: a new one begins", old=str(moved))
+        await _run_tasks(settings, plan, groups, spool, stop)
+    finally:
+        await spool.close()
+
+
+async def _run_until_signalled(settings: EdgeSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stop.set)
+    await run(settings, stop)
+
+
+async def _run_tasks(
+    settings: EdgeSettings,
+    plan: SitePlan,
+    groups: Sequence[GroupPlan],
+    spool: SpoolThread,
+    stop: asyncio.Event,
+) -> None:
+    uplink = Uplink(
+        centre=settings.centre,
+        site=plan.site.site,
+        edge=settings.edge,
+        token_file=settings.token_file,
+        spool=spool,
+    )
+    collector = Collector(
+        plan.site.site,
+        groups,
+        spool,
+        collect_s=settings.collect_s,
+        appended=uplink.appended,
+    )
+    newest_us = _newest_of(await spool.newest(NEWEST_BLOCKS))
+    finish = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        line = tasks.create_task(uplink.run(), name="uplink")
+        collecting = tasks.create_task(collector.run(finish), name="collect")
+        await _poll(settings, plan, groups, collector, newest_us, stop)
+        finish.set()
+        await asyncio.wait([collecting])
+        try:
+            async with asyncio.timeout(settings.drain_s):
+                if not await spool.is_delivered():
+                    await uplink.wait_until_drained()
+        except TimeoutError:
+            log.warning("stopped with blocks undelivered; they wait in the spool")
+        line.cancel()
+    log.info("edge agent stopped", edge=settings.edge)
+
+
+async def _poll(
+    settings: EdgeSettings,
+    plan: SitePlan,
+    groups: Sequence[GroupPlan],
+    collector: Collector,
+    newest_us: Mapping[str, int],
+    stop: asyncio.Event,
+) -> None:
+    """Poll every bus of the edge until told to stop."""
+    buses = [bus for bus in plan.site.buses if bus.edge == settings.edge]
+    pollings = [
+        BusPolling(
+            bus,
+            [one for one in groups if getattr(one.group, "bus", None) == bus.id],
+            keep=collector.keep,
+        )
+        for bus in buses
+    ]
+    await asyncio.gather(*(polling.warm_up() for polling in pollings))
+    log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
+    started = await _wait_for_clock(settings.clock, stop)
+    if started is None:
+        return
+    clock, begin_us = started
+    async with asyncio.TaskGroup() as tasks:
+        for polling in pollings:
+            tasks.create_task(
+                polling.run(clock, stop, begin_us=begin_us, newest_us=newest_us),
+                name=f"poll {polling.bus_id}",
+            )
+
+
+def _groups_of(plan: SitePlan, edge: str) -> tuple[GroupPlan, ...]:
+    groups = plan.groups_of_edge(edge)
+    if not groups:
+        edges = sorted({bus.edge for bus in plan.site.buses})
+        raise SettingsError(
+            f"The site file gives the edge '{edge}' nothing to read; it knows {', '.join(edges)}."
+        )
+    return groups
+
+
+def _sentences(errors: ExceptionGroup[Exception]) -> list[str]:
+    sentences: list[str] = []
+    for error in errors.exceptions:
+        if isinstance(error, ExceptionGroup):
+            sentences += _sentences(error)
+        else:
+            sentences.append(str(error))
+    return sentences
+
+
+def _newest_of(contents: Sequence[bytes]) -> dict[str, int]:
+    """Find each group's last instant in the spool, so that no instant is taken twice."""
+    newest: dict[str, int] = {}
+    for content in contents:
+        with suppress(WireError):  # A damaged block is the centre's to quarantine.
+            block = decode_block(content)
+            last_us = int(block.sampled_us.max())
+            newest[block.group] = max(last_us, newest.get(block.group, last_us))
+    return newest
+
+
+async def _wait_for_clock(path: Path | None, stop: asyncio.Event) -> tuple[Clock, int] | None:
+    """Wait for the clock; return it and the instant after which scans begin.
+
+    The machine's is there at once, a scenario's when the demonstration has set it going.
+    """
+    if path is None:
+        machine = MachineClock()
+        return machine, machine.now_us()
+    while not stop.is_set():
+        with suppress(FileNotFoundError):
+            clock = read_clock_file(path)
+            return clock, clock.began_us
+        await happens_within(stop, CLOCK_LOOK_APART_S)
+    return None

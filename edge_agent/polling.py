@@ -1,0 +1,209 @@
+"""Polling one bus: every group at its instants, one request at a time.
+
+Something is written down for every instant: numbers, or why there are none. A unit that does
+not answer is left alone for longer and longer, asked last, and waited for only as long as its
+neighbours' scans allow.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from edge_agent.modbus import ILLEGAL_ADDRESS, TARGET_SILENT, Bus, ReadFailedError
+from edge_agent.registers import RegisterMap
+from edge_agent.schedule import Backoff, due_scan, first_instant_after, is_too_late
+from edge_agent.waiting import happens_within
+from telemetry.clock import Clock, MachineClock, real_monotonic_s
+from telemetry.plan import GroupPlan
+from telemetry.quality import Quality
+from telemetry.site import Bus as BusPart
+from telemetry.site import ScanGroup
+
+UNIT_LEAST_S: Final = 0.5  # Pauses of a unit that does not answer.
+UNIT_MOST_S: Final = 5.0
+# Of the shortest period of a bus, what may be spent on waiting for answers in one round.
+WAITING_SHARE: Final = 0.4
+TIMEOUT_LEAST_S: Final = 0.05
+LOOK_APART_S: Final = 1.0  # How soon a step of the wall clock is noticed.
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakenScan:
+    """One scan as it was taken."""
+
+    plan: GroupPlan
+    sampled_us: int  # The nominal instant.
+    monotonic_us: int
+    raw: NDArray[np.float64]  # [slot]
+    quality: NDArray[np.int16]  # [slot]
+
+
+Keep = Callable[[TakenScan], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Polled:
+    """A group of the bus, and when it is scanned next."""
+
+    plan: GroupPlan
+    map: RegisterMap
+    device_id: int
+    next_us: int = 0
+    complaint: str | None = None  # As last logged.
+
+
+class BusPolling:
+    """The task of one bus."""
+
+    def __init__(
+        self,
+        part: BusPart,
+        groups: Sequence[GroupPlan],
+        *,
+        keep: Keep,
+    ) -> None:
+        self.bus_id = part.id
+        self.skipped: Counter[str] = Counter()
+        self._part = part
+        self._clock: Clock = MachineClock()
+        self._keep = keep
+        self._bus = Bus(part.modbus_tcp)
+        self._polled = [
+            _Polled(plan, RegisterMap(plan), plan.group.device_id)
+            for plan in groups
+            if isinstance(plan.group, ScanGroup)
+        ]
+        self._units = {one.device_id: Backoff(UNIT_LEAST_S, UNIT_MOST_S) for one in self._polled}
+        self._shortest_us = min(one.plan.period_us for one in self._polled)
+        self._log = log.bind(bus=part.id)
+
+    async def warm_up(self) -> None:
+        """Connect before time begins, so that the first scan is as quick as the others."""
+        with suppress(ReadFailedError):  # The first scan will say it again.
+            await self._bus.connect(self._part.modbus_tcp.timeout_s)
+
+    async def run(
+        self, clock: Clock, stop: asyncio.Event, *, begin_us: int, newest_us: Mapping[str, int]
+    ) -> None:
+        """Scan until told to stop; begin after an instant, and after what is in the spool."""
+        self._clock = clock
+        for one in self._polled:
+            after_us = max(begin_us, newest_us.get(one.plan.key, begin_us))
+            one.next_us = first_instant_after(after_us, one.plan.period_us)
+        try:
+            while await self._wait_for_next(stop):
+                await self._scan_due_groups()
+        finally:
+            self._bus.close()
+
+    async def _wait_for_next(self, stop: asyncio.Event) -> bool:
+        """Wait until the next scan is due; false when it is time to stop."""
+        while not stop.is_set():
+            now_us = self._clock.now_us()
+            for one in self._polled:
+                due = due_scan(one.next_us, one.plan.period_us, now_us)
+                one.next_us = due.at_us
+                if due.skipped:
+                    self.skipped[one.plan.key] += due.skipped
+                    self._log.warning(
+                        "scans skipped: woken too late", group=one.plan.key, scans=due.skipped
+                    )
+            wait_s = self._clock.real_s_until(min(one.next_us for one in self._polled))
+            if wait_s <= 0:
+                return True
+            await happens_within(stop, min(wait_s, LOOK_APART_S))
+        return False
+
+    async def _scan_due_groups(self) -> None:
+        """Take every scan that is due now; units that failed lately come last."""
+        now_us = self._clock.now_us()
+        due = [one for one in self._polled if one.next_us <= now_us]
+        due.sort(key=lambda one: (self._units[one.device_id].failures > 0, one.next_us))
+        begun_s = real_monotonic_s()
+        waiting_s = WAITING_SHARE * self._shortest_us / 1e6 / self._clock.rate
+        for one in due:
+            at_us = one.next_us
+            if is_too_late(at_us, one.plan.period_us, self._clock.now_us()):
+                continue  # Counted as skipped when the next scan is planned.
+            # The monotonic time of the nominal instant, so that intervals are exact.
+            monotonic_us = self._clock.monotonic_us() - (self._clock.now_us() - at_us)
+            spent_s = real_monotonic_s() - begun_s
+            raw, quality = await self._read(one, waiting_s - spent_s)
+            if is_too_late(at_us, one.plan.period_us, self._clock.now_us()):
+                # What was read may be the state at the next instant already.
+                raw[:] = np.nan
+                quality[one.map.slots] = np.maximum(quality[one.map.slots], Quality.NO_REPLY)
+            one.next_us = at_us + one.plan.period_us
+            self._keep(TakenScan(one.plan, at_us, monotonic_us, raw, quality))
+
+    async def _read(
+        self, one: _Polled, budget_s: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+        """Read a group's registers; what cannot be read gets a quality."""
+        here = one.map  # A complaint about an address may replace it for the next scan.
+        words = np.zeros(here.word_count, np.uint16)
+        word_quality = np.full(here.word_count, Quality.NO_REPLY, np.int16)
+        if self._units[one.device_id].allows(real_monotonic_s()):
+            timeout_s = max(TIMEOUT_LEAST_S, min(self._part.modbus_tcp.timeout_s, budget_s))
+            complaint = await self._read_stretches(one, timeout_s, words, word_quality)
+            self._tell_changes(one, complaint)
+        quality = here.decode_quality(word_quality)
+        raw = here.decode(words)
+        raw[quality != Quality.GOOD] = np.nan
+        return raw, quality
+
+    async def _read_stretches(
+        self,
+        one: _Polled,
+        timeout_s: float,
+        words: NDArray[np.uint16],
+        quality: NDArray[np.int16],
+    ) -> str | None:
+        """Fill in words and qualities; return the complaint to log, if any."""
+        unit = self._units[one.device_id]
+        complaint: str | None = None
+        begin = 0
+        for stretch in one.map.stretches:
+            end = begin + stretch.words
+            try:
+                words[begin:end] = await self._bus.read(
+                    stretch, device_id=one.device_id, timeout_s=timeout_s
+                )
+                quality[begin:end] = Quality.GOOD
+                unit.succeeded()
+            except ReadFailedError as error:
+                complaint = str(error)
+                if error.quality != Quality.DEVICE_ERROR or error.code == TARGET_SILENT:
+                    # Nobody is there: the other stretches would only cost time.
+                    quality[begin:] = error.quality
+                    if error.quality != Quality.NO_CONNECTION:
+                        unit.failed(real_monotonic_s())
+                    return complaint
+                quality[begin:end] = error.quality
+                unit.succeeded()
+                if error.code == ILLEGAL_ADDRESS:
+                    self._stop_merging(one)
+            begin = end
+        return complaint
+
+    def _stop_merging(self, one: _Polled) -> None:
+        """Read around the gaps from now on: this device refuses registers it does not have."""
+        exact = RegisterMap(one.plan, gap_words_max=0)
+        if len(exact.stretches) > len(one.map.stretches):
+            one.map = exact
+
+    def _tell_changes(self, one: _Polled, complaint: str | None) -> None:
+        if complaint is not None and one.complaint is None:
+            self._log.warning("group cannot be read", group=one.plan.key, reason=complaint)
+        elif complaint is None and one.complaint is not None:
+            self._log.info("group is read again", group=one.plan.key)
+        one.complaint = complaint

@@ -1,0 +1,98 @@
+"""The edge agent's settings: from the command line, the environment, a TOML file; in that order."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PREFIX: Final = "GROUNDWATCH_EDGE_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is a sentence per setting."""
+
+
+class EdgeSettings(BaseModel):
+    """What one edge agent needs to know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: Path  # The site file.
+    edge: str
+    centre: str  # ws://HOST:PORT or wss://HOST:PORT
+    token_file: Path
+    spool: Path
+    clock: Path | None = None  # A scenario clock; without it, the machine's own.
+    spool_bytes_max: Annotated[int, Field(ge=16 << 20)] = 1 << 30
+    # Scans are written and sent together when they are taken within this time.
+    collect_s: Annotated[float, Field(gt=0, le=1)] = 0.2
+    drain_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+
+    @field_validator("centre")
+    @classmethod
+    def _is_a_websocket(cls, centre: str) -> str:
+        """Accept what can be connected to, with or without a path before /edge."""
+        parts = urlsplit(centre)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise ValueError(f"'{centre}' is not like ws://HOST:PORT or wss://HOST:PORT")
+        return centre.rstrip("/")
+
+
+def read_settings(
+    arguments: Mapping[str, object], environment: Mapping[str, str], config: Path | None = None
+) -> EdgeSettings:
+    """Put the settings together; raise `SettingsError` when something is missing or wrong.
+
+    What the command line leaves out (None) is looked for in the environment
+    (`GROUNDWATCH_EDGE_SITE` and so on), then in the TOML file.
+    """
+    merged: dict[str, object] = _read_file(config) if config is not None else {}
+    merged |= {
+        name: environment[PREFIX + name.upper()]
+        for name in EdgeSettings.model_fields
+        if PREFIX + name.upper() in environment
+    }
+    merged |= {name: value for name, value in arguments.items() if value is not None}
+    try:
+        return EdgeSettings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(error))) from error
+
+
+def read_token(path: Path) -> str:
+    """Read the token; it is never an argument, because everybody can see those."""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"The token file {path} cannot be read: {error.strerror}.") from error
+    if not token or not token.isascii() or any(letter.isspace() for letter in token):
+        raise SettingsError(f"The token file {path} does not hold one token.")
+    return token
+
+
+def _read_file(config: Path) -> dict[str, object]:
+    try:
+        with config.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{config} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{config} is not TOML: {error}.") from error
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    sentences: list[str] = []
+    for one in error.errors():
+        name = ".".join(str(part) for part in one["loc"])
+        option = f"--{name.replace('_', '-')}"
+        if one["type"] == "missing":
+            sentences.append(f"{option} is missing (or {PREFIX}{name.upper()}, or '{name}').")
+        elif one["type"] == "extra_forbidden":
+            allowed = ", ".join(EdgeSettings.model_fields)
+            sentences.append(f"There is no setting '{name}'; allowed are {allowed}.")
+        else:
+            sentences.append(f"{option}: {one['msg']}.")
+    return sentences

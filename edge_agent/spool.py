@@ -1,0 +1,308 @@
+"""The spool: every block the edge has taken, on disk before it is sent, until it may go.
+
+One SQLite file in WAL mode with `synchronous=FULL`: what `append` returned from survives a
+power cut. Numbers are never given out twice, not even after rows were deleted. The spool is
+also the ledger that later judges what was lost.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid4
+
+from telemetry.ranges import Range, RangeSet
+
+KEPT_US: Final = 7 * 24 * 3600 * 1_000_000  # A restored centre can ask for a week again.
+FREED_TO: Final = 0.9  # Of the cap, so that freeing is not needed at every append.
+CHECK_BYTES_MAX: Final = 256 << 20  # Checking a longer file would keep the edge from sampling.
+
+CREATE = """
+    create table if not exists stream (epoch text not null);
+    create table if not exists block (
+        seq integer primary key autoincrement,
+        content blob not null,
+        scans integer not null,
+        readings integer not null,
+        acknowledged integer not null default 0  -- microseconds since 1970; 0: not yet
+    );
+    create index if not exists block_acknowledged on block (acknowledged) where acknowledged > 0;
+"""
+APPEND = "insert into block (content, scans, readings) values (?, ?, ?)"
+READ = "select content from block where seq = ?"
+READ_LEDGER = "select seq, content from block order by seq"
+READ_NEWEST = "select content from block order by seq desc limit ?"
+READ_UNACKNOWLEDGED = (
+    "select content, scans, readings from block where acknowledged = 0 order by seq"
+)
+READ_ANY_UNACKNOWLEDGED = "select 1 from block where acknowledged = 0 limit 1"
+READ_RANGES = """
+    select min(seq), max(seq)
+    from (select seq, seq - row_number() over (order by seq) as island from block)
+    group by island order by 1
+"""
+ACKNOWLEDGE = "update block set acknowledged = ? where seq between ? and ? and acknowledged = 0"
+ASK_AGAIN = "update block set acknowledged = 0 where seq between ? and ? and acknowledged > 0"
+READ_OLD = "select seq, length(content) from block where acknowledged between 1 and ? order by seq"
+READ_OLDEST_ACKNOWLEDGED = (
+    "select seq, length(content) from block where acknowledged > 0 order by seq"
+)
+READ_OLDEST = "select seq, length(content) from block order by seq"
+DELETE = "delete from block where seq = ?"
+READ_BYTES = "select coalesce(sum(length(content)), 0) from block"
+READ_LAST_SEQ = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'block'"
+
+
+class SpoolError(Exception):
+    """The spool cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolBlock:
+    """A block to be kept."""
+
+    content: bytes
+    scans: int
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of the blocks to be kept."""
+
+    seqs: list[int]
+    dropped: list[Range]  # Given up without having been delivered, because the cap was reached.
+
+
+class Spool:
+    """The file of one edge; used by one thread at a time."""
+
+    def __init__(self, path: Path, *, bytes_max: int) -> None:
+        self.path = path
+        self._bytes_max = bytes_max
+        self._lock = _lock(path)
+        self.moved_aside: Path | None = None
+        self.held = RangeSet()
+        self.next_seq = 1
+        self._bytes = 0
+        try:
+            self._database = _open(path)
+        except sqlite3.OperationalError as error:
+            os.close(self._lock)
+            raise SpoolError(
+                f"the spool {path} cannot be opened: {error}; give the edge agent a place "
+                "that it may write to, with room on the disk"
+            ) from error
+        except sqlite3.DatabaseError:
+            self.moved_aside = _move_aside(path, "corrupt")
+            self._database = _open(path)
+        self._load()
+
+    def append(self, blocks: Sequence[SpoolBlock], at_us: int) -> Appended:
+        """Keep blocks in one durable transaction; return their numbers.
+
+        Near the cap the oldest acknowledged blocks go first. When nothing is acknowledged the
+        oldest go all the same: the newest tell more about what the ground does now.
+        """
+        more = sum(len(block.content) for block in blocks)
+        dropped = self._make_room(more, at_us)
+        try:
+            seqs = self._insert(blocks)
+        except sqlite3.OperationalError:
+            # The disk may be full of other things: use our own delivered blocks' room again.
+            freed = self._free(
+                READ_OLDEST_ACKNOWLEDGED, (), until_bytes=max(0, self._bytes - 2 * more)
+            )
+            if not freed.count:
+                raise
+            seqs = self._insert(blocks)
+        self._bytes += more
+        for seq in seqs:
+            self.held.add(seq)
+            self.next_seq = seq + 1
+        return Appended(seqs, dropped.to_list())
+
+    def read(self, seqs: Iterable[int], bytes_max: int) -> list[tuple[int, bytes]]:
+        """Read blocks in order, as many as fit; a number that is gone is left out."""
+        blocks: list[tuple[int, bytes]] = []
+        for seq in seqs:
+            row = self._database.execute(READ, (seq,)).fetchone()
+            if row is None:
+                continue
+            if len(row[0]) > bytes_max:
+                break
+            bytes_max -= len(row[0])
+            blocks.append((seq, row[0]))
+        return blocks
+
+    def acknowledge(self, ranges: Iterable[Range], at_us: int) -> None:
+        """Note what the centre has committed, and free what has been kept long enough."""
+        # A lost acknowledgement does no harm, so it need not wear the disk out.
+        self._database.execute("pragma synchronous=normal")
+        try:
+            with self._transaction() as cursor:
+                cursor.executemany(ACKNOWLEDGE, [(at_us, first, last) for first, last in ranges])
+        finally:
+            self._database.execute("pragma synchronous=full")
+        self._free(READ_OLD, (at_us - KEPT_US,), until_bytes=0)
+
+    def ask_again(self, ranges: Iterable[Range]) -> None:
+        """Note that the centre lacks blocks it had acknowledged: it was restored."""
+        with self._transaction() as cursor:
+            cursor.executemany(ASK_AGAIN, list(ranges))
+
+    def is_delivered(self) -> bool:
+        """Tell whether the centre has committed everything."""
+        return self._database.execute(READ_ANY_UNACKNOWLEDGED).fetchone() is None
+
+    def newest(self, blocks: int) -> list[bytes]:
+        """Read the contents of the newest blocks."""
+        return [row[0] for row in self._database.execute(READ_NEWEST, (blocks,))]
+
+    def renew(self) -> None:
+        """Begin a new epoch with what was not delivered: the centre knows better than this file.
+
+        That happens when the file is an old copy. Its numbers may stand for other blocks at
+        the centre, so what is left is sent under new ones.
+        """
+        rows = self._database.execute(READ_UNACKNOWLEDGED).fetchall()
+        self._database.close()
+        self.moved_aside = _move_aside(self.path, "outdated")
+        self._database = _open(self.path)
+        self._load()
+        self.append([SpoolBlock(*row) for row in rows], 0)
+
+    def abandon(self) -> None:
+        """Move a file aside that turned out to be damaged; the next start makes another."""
+        self._database.close()
+        self.moved_aside = _move_aside(self.path, "corrupt")
+        os.close(self._lock)
+
+    def close(self) -> None:
+        """Close the file; what was appended is in it."""
+        with suppress(sqlite3.Error):
+            self._database.execute("pragma wal_checkpoint(truncate)")
+        self._database.close()
+        os.close(self._lock)
+
+    def _load(self) -> None:
+        self.epoch = UUID(self._database.execute("select epoch from stream").fetchone()[0])
+        self.held = RangeSet(self._database.execute(READ_RANGES))
+        self.next_seq = self._database.execute(READ_LAST_SEQ).fetchone()[0] + 1
+        self._bytes = self._database.execute(READ_BYTES).fetchone()[0]
+
+    def _insert(self, blocks: Sequence[SpoolBlock]) -> list[int]:
+        seqs: list[int] = []
+        with self._transaction() as cursor:
+            for block in blocks:
+                cursor.execute(APPEND, (block.content, block.scans, block.readings))
+                assert cursor.lastrowid is not None
+                seqs.append(cursor.lastrowid)
+        return seqs
+
+    def _make_room(self, more: int, at_us: int) -> RangeSet:
+        if self._bytes + more <= self._bytes_max:
+            return RangeSet()
+        goal = max(0, int(self._bytes_max * FREED_TO) - more)
+        self._free(READ_OLD, (at_us - KEPT_US,), until_bytes=goal)
+        self._free(READ_OLDEST_ACKNOWLEDGED, (), until_bytes=goal)
+        return self._free(READ_OLDEST, (), until_bytes=goal)
+
+    def _free(self, query: str, arguments: tuple[int, ...], *, until_bytes: int) -> RangeSet:
+        freed = RangeSet()
+        freed_bytes = 0
+        with closing(self._database.execute(query, arguments)) as rows:
+            for seq, length in rows:
+                if self._bytes - freed_bytes <= until_bytes:
+                    break
+                freed.add(seq)
+                freed_bytes += length
+        if not freed_bytes:
+            return freed
+        with self._transaction() as cursor:
+            for first, last in freed:
+                cursor.executemany(DELETE, [(seq,) for seq in range(first, last + 1)])
+        for first, last in freed:
+            self.held.remove(first, last)
+        self._bytes -= freed_bytes
+        return freed
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._database)
+
+
+class _Transaction:
+    """Commit at the end, or roll everything back."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Cursor:
+        return self._database.execute("begin immediate")
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is None:
+            self._database.execute("commit")
+        elif self._database.in_transaction:  # SQLite may have rolled back by itself.
+            self._database.execute("rollback")
+
+
+def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Read every block of a spool, also of one in use, in the order of the numbers."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        yield from database.execute(READ_LEDGER)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("pragma journal_mode=wal")
+        database.execute("pragma synchronous=full")
+        _check(database, path.stat().st_size)
+        database.executescript(CREATE)
+        if database.execute("select epoch from stream").fetchone() is None:
+            database.execute("insert into stream values (?)", (str(uuid4()),))
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check(database: sqlite3.Connection, size: int) -> None:
+    """Raise `sqlite3.DatabaseError` when the file is damaged and short enough to see it soon."""
+    if size <= CHECK_BYTES_MAX:
+        (told,) = database.execute("pragma quick_check(1)").fetchone()
+        if told != "ok":
+            raise sqlite3.DatabaseError(told)
+
+
+def _lock(path: Path) -> int:
+    """Take the file for this process alone: two agents on one spool would share numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SpoolError(
+            f"the spool {path} is in use by another edge agent: stop that one, "
+            "or give this one a spool of its own"
+        ) from error
+    return lock
+
+
+def _move_aside(path: Path, why: str) -> Path:
+    """Rename a file that cannot be used, so that people may still look at it."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{why}-{number}")).exists():
+        number += 1
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside

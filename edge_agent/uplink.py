@@ -1,0 +1,240 @@
+"""The line to the centre: a websocket around `telemetry.uplink.EdgeSide`, made again and again.
+
+Polling never waits for it. What it may release is what the centre says it has committed.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from edge_agent.settings import SettingsError, read_token
+from edge_agent.spool import Appended
+from edge_agent.storing import SpoolThread
+from edge_agent.waiting import happens_within
+from telemetry.clock import real_monotonic_s
+from telemetry.frames import FRAME_BYTES_MAX, ProtocolError
+from telemetry.uplink import (
+    BlockRejected,
+    EdgeEvent,
+    EdgeSide,
+    EpochOutdated,
+    Refused,
+    Released,
+    Welcomed,
+)
+
+RETRY_LEAST_S: Final = 0.2
+RETRY_MOST_S: Final = 5.0
+REFUSED_RETRY_S: Final = 10.0  # Somebody has to change something first.
+OPEN_S: Final = 5.0
+PING_S: Final = 10.0
+LOOK_APART_S: Final = 1.0
+CLOSE_S: Final = 1.0
+DROP_REASON: Final = "the spool of the edge was full"
+
+log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """The centre does not take the line, or this stream."""
+
+    def __init__(self, message: str, *, retry_s: float | None) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s  # None: as after any cut.
+
+
+def pauses(chance: random.Random) -> Iterator[float]:
+    """Count pauses up to the longest, each jittered so that a hundred edges do not come at once."""
+    pause_s = RETRY_LEAST_S
+    while True:
+        yield pause_s * chance.uniform(0.5, 1.0)
+        pause_s = min(2 * pause_s, RETRY_MOST_S)
+
+
+class Uplink:
+    """One edge's line to the centre."""
+
+    def __init__(
+        self, *, centre: str, site: str, edge: str, token_file: Path, spool: SpoolThread
+    ) -> None:
+        self._address = f"{centre}/edge/v1/{site}"
+        self._site = site
+        self._edge = edge
+        self._token_file = token_file
+        self._spool = spool
+        self._side: EdgeSide | None = None
+        self._wake = asyncio.Event()  # Something may be sent.
+        self._drained = asyncio.Event()
+        self._owed: list[bytes] = []  # Frames that must go out before the next block.
+        self._pauses = pauses(random.Random())
+        self._down: str | None = None  # In which way the line is down, as last logged.
+
+    def appended(self, appended: Appended) -> None:
+        """Learn what became of blocks in the spool."""
+        self._drained.clear()
+        if self._side is not None:
+            for seq in appended.seqs:
+                self._side.appended(seq)
+            for first, last in appended.dropped:
+                self._owed += self._side.dropped(first, last, DROP_REASON)
+        self._wake.set()
+
+    async def wait_until_drained(self) -> None:
+        """Wait until the centre has committed everything."""
+        await self._drained.wait()
+
+    async def run(self) -> None:
+        """Keep a line to the centre, until cancelled."""
+        while True:
+            retry_s: float | None = None
+            try:
+                await self._connect_once()
+                self._tell_down("unreachable", "the centre closed the line")
+            except RefusedError as error:
+                retry_s = error.retry_s
+                self._tell_down("refused", str(error))
+            except SettingsError as error:
+                retry_s = REFUSED_RETRY_S
+                self._tell_down("settings", str(error))
+            except ProtocolError as error:
+                retry_s = REFUSED_RETRY_S
+                self._tell_down("protocol", f"the centre broke the protocol: {error}")
+            except (OSError, WebSocketException, TimeoutError) as error:
+                self._tell_down("unreachable", str(error) or type(error).__name__)
+            finally:
+                self._side = None
+            await asyncio.sleep(next(self._pauses) if retry_s is None else retry_s)
+
+    async def _connect_once(self) -> None:
+        try:
+            async with connect(
+                self._address,
+                additional_headers={"Authorization": f"Bearer {read_token(self._token_file)}"},
+                compression=None,  # Blocks are compressed already.
+                proxy=None,  # A proxy meant for browsers must not hold a dam's readings up.
+                open_timeout=OPEN_S,
+                close_timeout=CLOSE_S,
+                ping_interval=PING_S,
+                ping_timeout=PING_S,
+                max_size=FRAME_BYTES_MAX,
+            ) as socket:
+                await self._converse(socket)
+        except InvalidStatus as error:
+            body = (error.response.body or b"").decode(errors="replace").strip()
+            status = error.response.status_code
+            raise RefusedError(
+                f"the centre answered {status}: {body[:400]}",
+                # Below 500 it is about this edge; above, the centre is only not ready.
+                retry_s=REFUSED_RETRY_S if status < 500 else None,
+            ) from error
+        except InvalidURI as error:
+            raise RefusedError(str(error), retry_s=REFUSED_RETRY_S) from error
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        state = await self._spool.state()
+        side = EdgeSide(site=self._site, edge=self._edge, epoch=state.epoch)
+        for frame in side.opened(held=state.held, next_seq=state.next_seq, at_s=real_monotonic_s()):
+            await socket.send(frame)
+        self._owed = []
+        self._side = side
+        # What was appended while the state was read may be missing in it.
+        for first, last in (await self._spool.state()).held.without(state.held):
+            for seq in range(first, last + 1):
+                side.appended(seq)
+        sending = asyncio.create_task(self._send(socket, side), name="send")
+        try:
+            with suppress(ConnectionClosed):
+                async for message in socket:
+                    await self._receive(side, message)
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+            failure = None if sending.cancelled() else sending.exception()
+        if failure is not None and not isinstance(failure, ConnectionClosed):
+            raise failure
+
+    async def _receive(self, side: EdgeSide, message: str | bytes) -> None:
+        if isinstance(message, str):
+            raise ProtocolError("a text message came; frames are binary")
+        events, frames = side.received(message, at_s=real_monotonic_s())
+        self._owed += frames
+        for event in events:
+            await self._learn(event)
+        if side.is_drained:
+            self._drained.set()
+        self._wake.set()
+
+    async def _learn(self, event: EdgeEvent) -> None:
+        match event:
+            case Welcomed(delivered, missing):
+                self._tell_up()
+                await self._spool.acknowledge(delivered)
+                await self._spool.ask_again(missing)
+            case Released(ranges):
+                await self._spool.acknowledge(ranges)
+            case BlockRejected(seq, reason, message):
+                log.error("block quarantined by the centre", seq=seq, reason=reason, why=message)
+            case Refused(code, message):
+                retry_s = None if code == "not_ready" else REFUSED_RETRY_S
+                raise RefusedError(f"the centre refuses this edge: {message}", retry_s=retry_s)
+            case EpochOutdated(highest):
+                log.error(
+                    "the spool is an old copy; what is left of it is sent as a new stream",
+                    highest_at_centre=highest,
+                )
+                await self._spool.renew()
+                raise RefusedError("the line is made again for the new stream", retry_s=0.0)
+
+    async def _send(self, socket: ClientConnection, side: EdgeSide) -> None:
+        """Send what the window has room for; close the line when the centre stays silent."""
+        try:
+            while not side.is_stalled(real_monotonic_s()):
+                self._wake.clear()
+                await self._send_blocks(socket, side)
+                await happens_within(self._wake, LOOK_APART_S)
+        except Exception:
+            await socket.close()  # Otherwise the receiving half would wait for ever.
+            raise
+        log.warning("the centre does not acknowledge; the line is made again")
+        await socket.close()
+
+    async def _send_blocks(self, socket: ClientConnection, side: EdgeSide) -> None:
+        await self._send_owed(socket)
+        while numbers := side.next_to_send():
+            blocks = await self._spool.read(numbers, side.room_bytes)
+            present = {seq for seq, _ in blocks}
+            last = max(present, default=numbers[-1])
+            for seq in numbers:
+                if not present or (seq < last and seq not in present):
+                    self._owed += side.dropped(seq, seq, DROP_REASON)
+            await self._send_owed(socket)
+            for seq, content in blocks:
+                if frame := side.sending(seq, content, at_s=real_monotonic_s()):
+                    await socket.send(frame)
+
+    async def _send_owed(self, socket: ClientConnection) -> None:
+        while self._owed:
+            await socket.send(self._owed.pop(0))
+
+    def _tell_up(self) -> None:
+        self._pauses = pauses(random.Random())
+        log.info("line to the centre is up", centre=self._address)
+        self._down = None
+
+    def _tell_down(self, kind: str, reason: str) -> None:
+        """Log the change, not every attempt; that the centre refuses us is another change."""
+        if kind != self._down:
+            log.warning("line to the centre is down; scans wait in the spool", reason=reason)
+        self._down = kind

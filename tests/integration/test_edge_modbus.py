@@ -1,0 +1,299 @@
+"""The edge agent between real Modbus servers in another process and a real websocket."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from centre_double import TOKEN, CentreDouble, centre_double
+from modbus_bench import SPARSE_UNIT, Bench
+
+from edge_agent.agent import run
+from edge_agent.settings import EdgeSettings
+from edge_agent.spool import read_ledger
+from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
+from telemetry.quality import Quality
+from telemetry.scan import ScanBlock
+
+RATE = 60.0
+PERIOD_S = 30.0  # Half a real second.
+BEGAN_US = 1_751_328_000_000_000
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with Bench() as opened:
+        yield opened
+
+
+def group(name: str, unit: int, addresses: list[int], period_s: float = PERIOD_S) -> dict[str, Any]:
+    return {
+        "id": name,
+        "period_s": period_s,
+        "bus": "bus",
+        "device_id": unit,
+        "channels": [
+            {
+                "id": f"{name}-{address}",
+                "instrument": "logger",
+                "quantity": "displacement",
+                "unit": "mm",
+                "slot": slot,
+                "register": {"address": address, "type": "uint16"},
+            }
+            for slot, address in enumerate(addresses)
+        ],
+    }
+
+
+def settings_of(
+    folder: Path, port: int, centre: CentreDouble, groups: list[dict[str, Any]]
+) -> EdgeSettings:
+    site = {
+        "site": "test-mine",
+        "name": {"en": "Test mine", "zh": "试验矿"},
+        "time_zone": "Asia/Shanghai",
+        "began_at": "2020-01-01T00:00:00Z",
+        "buses": [
+            {
+                "id": "bus",
+                "edge": "edge",
+                "modbus_tcp": {"host": "127.0.0.1", "port": port, "timeout_s": 1.0},
+            }
+        ],
+        "structures": [
+            {
+                "id": "slope",
+                "kind": "slope",
+                "name": {"en": "Slope", "zh": "边坡"},
+                "stations": [
+                    {
+                        "id": "station",
+                        "name": {"en": "Station", "zh": "站"},
+                        "instruments": [{"id": "logger", "type": "logger"}],
+                        "scan_groups": groups,
+                    }
+                ],
+            }
+        ],
+    }
+    (folder / "site.yaml").write_text(json.dumps(site), encoding="utf-8")
+    (folder / "token").write_text(TOKEN + "\n", encoding="utf-8")
+    return EdgeSettings(
+        site=folder / "site.yaml",
+        edge="edge",
+        centre=f"ws://127.0.0.1:{centre.port}",
+        token_file=folder / "token",
+        spool=folder / "spool.db",
+        clock=folder / "clock.json",
+    )
+
+
+def begin(settings: EdgeSettings) -> None:
+    assert settings.clock is not None
+    write_clock_file(settings.clock, ScenarioClock(MachineClock().now_us(), BEGAN_US, RATE))
+
+
+@asynccontextmanager
+async def agent(settings: EdgeSettings) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(settings, stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 20)
+
+
+async def spooled(settings: EdgeSettings, blocks: int) -> None:
+    """Wait until the spool holds so many blocks; a file tells nobody when it grows."""
+    async with asyncio.timeout(20):
+        while not settings.spool.exists() or len(list(read_ledger(settings.spool))) < blocks:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def readings_of(blocks: list[ScanBlock], name: str) -> tuple[Any, Any, Any]:
+    own = [block for block in blocks if block.group == name]
+    return (
+        np.concatenate([block.sampled_us for block in own]),
+        np.vstack([block.raw for block in own]),
+        np.vstack([block.quality for block in own]),
+    )
+
+
+async def test_numbers_arrive_at_their_instants(bench: Bench, tmp_path: Path) -> None:
+    groups = [group("one", 1, [0, 7, 150]), group("two", 2, [3])]
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, groups)
+        async with agent(settings):
+            await centre.wait_until(lambda: centre.connections == 1)  # Before the clock runs.
+            begin(settings)
+            await centre.wait_until(lambda: centre.scans_of("two") >= 4)
+        blocks = centre.blocks
+
+        sampled_us, raw, quality = readings_of(blocks, "one")
+        period_us = round(PERIOD_S * 1e6)
+        assert sampled_us[0] == BEGAN_US + period_us
+        assert (np.diff(sampled_us) == period_us).all()
+        assert (raw == [1000, 1007, 1150]).all()
+        assert not quality.any()
+        assert (readings_of(blocks, "two")[1] == 2003).all()
+        # What was taken is what was delivered, number by number.
+        (stream,) = centre.contents.values()
+        assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_a_dead_unit_leaves_its_neighbours_alone(bench: Bench, tmp_path: Path) -> None:
+    groups = [group("dead", 1, [0]), group("alive", 2, [0]), group("other", 3, [0])]
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, groups)
+        bench.order("1 silent")
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_until(lambda: centre.scans_of("other") >= 8)
+            bench.order("1 works")
+            await centre.wait_until(lambda: 1000.0 in readings_of(centre.blocks, "dead")[1])
+        blocks = centre.blocks
+
+    period_us = round(PERIOD_S * 1e6)
+    for name in ("dead", "alive", "other"):
+        sampled_us, raw, quality = readings_of(blocks, name)
+        assert (np.diff(sampled_us) == period_us).all(), name  # Nothing was skipped.
+        if name == "dead":
+            assert (quality[:8] == Quality.NO_REPLY).all()
+            assert np.isnan(raw[:8]).all()
+        else:
+            assert not quality.any()
+
+
+async def test_an_exception_is_a_quality_and_heals(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0, 1])])
+        bench.order("1 code 4")
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_for_blocks(2)
+            bench.order("1 works")
+            await centre.wait_until(lambda: not centre.blocks[-1].quality[-1].any())
+        _, raw, quality = readings_of(centre.blocks, "one")
+
+    assert (quality[0] == Quality.DEVICE_ERROR).all()
+    assert np.isnan(raw[0]).all()
+    assert raw[-1].tolist() == [1000, 1001]
+
+
+async def test_a_device_that_refuses_gaps_is_read_around_them(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", SPARSE_UNIT, [0, 4])])
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_until(lambda: centre.scans_of("one") >= 2)
+        _, raw, quality = readings_of(centre.blocks, "one")
+
+    assert quality[:2].tolist() == [[Quality.DEVICE_ERROR] * 2, [Quality.GOOD] * 2]
+    assert raw[1].tolist() == [9000, 9004]
+
+
+async def test_a_bus_that_is_gone_comes_back(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_for_blocks(1)
+            bench.kill()
+            await centre.wait_until(
+                lambda: centre.blocks[-1].quality[-1, 0] == Quality.NO_CONNECTION
+            )
+            with Bench(bench.port):
+                await centre.wait_until(lambda: centre.blocks[-1].quality[-1, 0] == Quality.GOOD)
+        sampled_us, raw, quality = readings_of(centre.blocks, "one")
+
+    assert (np.diff(sampled_us) == round(PERIOD_S * 1e6)).all()
+    assert (np.isnan(raw) == (quality != Quality.GOOD)).all()
+    assert (raw[quality == Quality.GOOD] == 1000).all()
+
+
+async def test_polling_goes_on_while_the_line_is_down(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_for_blocks(1)
+            await centre.close()
+            had = len(centre.blocks)
+            await spooled(settings, had + 4)
+            await centre.open()
+            await centre.wait_for_blocks(had + 4)
+        sampled_us, _, _ = readings_of(centre.blocks, "one")
+        (stream,) = centre.contents.values()
+
+    assert (np.diff(sampled_us) == round(PERIOD_S * 1e6)).all()
+    assert [seq for seq, _ in stream] == list(range(1, len(stream) + 1))
+
+
+async def test_what_the_centre_never_committed_is_sent_again(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        centre.committing = False
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_until(lambda: centre.connections == 1)
+            await spooled(settings, 3)
+            await centre.close()
+            centre.committing = True
+            await centre.open()
+            await centre.wait_for_blocks(4)
+        (stream,) = centre.contents.values()
+        assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_a_restart_takes_no_instant_twice(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        begin(settings)
+        async with agent(settings):
+            await centre.wait_for_blocks(2)
+        async with agent(settings):
+            await centre.wait_for_blocks(4)
+        sampled_us, _, _ = readings_of(centre.blocks, "one")
+
+    assert len(centre.contents) == 1
+    assert (np.diff(sampled_us) > 0).all()
+
+
+async def test_sigterm_drains_and_exits_with_zero(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        begin(settings)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "import sys; from edge_agent.agent import run_edge;"
+            "from edge_agent.settings import EdgeSettings;"
+            "sys.exit(run_edge(EdgeSettings.model_validate_json(sys.argv[1])))",
+            settings.model_dump_json(),
+        )
+        await centre.wait_for_blocks(2)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        (stream,) = centre.contents.values()
+
+    assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_a_wrong_token_keeps_the_scans_at_the_edge(bench: Bench, tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        settings = settings.model_copy(update={"drain_s": 0.1})
+        settings.token_file.write_text("gw_1_wrong", encoding="utf-8")
+        begin(settings)
+        async with agent(settings):
+            await spooled(settings, 1)
+
+        assert centre.connections == 0
