@@ -35,6 +35,7 @@ def scans_in_order(
     at_us = np.concatenate([one.judged_us for one in scans])
     counts = np.array([len(one.judged_us) for one in scans])
     groups = np.array([one.group for one in scans])
+    assert bool(np.all(np.diff(groups) > 0)), "one group's scans stand together, groups ascend"
     begins = np.cumsum(counts) - counts
     before_us = np.concatenate([[0], at_us[:-1]])
     before_us[begins[counts > 0]] = newest_us[groups[counts > 0]]

@@ -74,7 +74,7 @@ class TickSchedule:
             next_us = -(-max(begun) // period_us) * period_us
         else:
             next_us = (last_us // period_us + 1) * period_us
-        if _ALWAYS_US in passed_us and until_us - next_us > EXCUSED_GAP_MAX_US:
+        if self._lacks_some(group, seen) and until_us - next_us > EXCUSED_GAP_MAX_US:
             next_us = -(-(until_us - EXCUSED_GAP_MAX_US) // period_us) * period_us
         return seen.schedule(group, range(next_us, until_us + 1, period_us)[:TICKS_AT_ONCE_MAX])
 
@@ -83,6 +83,12 @@ class TickSchedule:
         if group not in self._calculated:
             return bool(seen.excused[group])
         return all(self._excused(source, seen) for source in self._sources[group])
+
+    def _lacks_some(self, group: int, seen: "_Seen") -> bool:
+        """Tell whether something that a group needs, at first or second hand, is excused."""
+        if group not in self._calculated:
+            return bool(seen.excused[group])
+        return any(self._lacks_some(source, seen) for source in self._sources[group])
 
     def _passed_us(self, group: int, seen: "_Seen") -> int:
         """Return the instant up to which no more of a group is to be expected."""

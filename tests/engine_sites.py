@@ -23,7 +23,8 @@ BEGAN_US = 1_751_328_000_000_000  # 2025-07-01T00:00:00Z: a whole number of days
 
 def limit(direction: str = "high", **words: Any) -> dict[str, Any]:
     """A limit; levels and delays by name."""
-    levels = {name: words.pop(name) for name in ("blue", "yellow", "orange", "red") if name in words}
+    colours = [name for name in ("blue", "yellow", "orange", "red") if name in words]
+    levels = {name: words.pop(name) for name in colours}
     return {"direction": direction, "levels": levels, "source": "Design report, 4.2", **words}
 
 
@@ -98,7 +99,8 @@ def scans(
 ) -> JudgedScans:
     """Scans of a group; a value that is NaN was not read."""
     instants = np.asarray(at_us, dtype=np.int64)
-    rows = np.asarray(value, dtype=np.float64).reshape(len(instants), -1)
+    rows = np.asarray(value, dtype=np.float64)
+    rows = rows.reshape(len(instants), -1 if len(instants) else 1)
     bad = np.where(np.isnan(rows), Quality.NO_REPLY, Quality.GOOD)
     judged = bad if quality is None else np.asarray(quality).reshape(rows.shape)
     return JudgedScans(
