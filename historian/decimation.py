@@ -80,8 +80,8 @@ def _extremes(series: Series, stretches: int, span_us: range) -> NDArray[np.intp
     ends = np.array([0, last], np.intp)
     if stretches == 0:
         return ends
-    since_us = np.clip(series.time_us - span_us.start, 0, max(len(span_us) - 1, 0))
-    stretch = since_us * stretches // max(len(span_us), 1)
+    stretch_us = max(-(-len(span_us) // stretches), 1)  # Rounded up.
+    stretch = np.clip((series.time_us - span_us.start) // stretch_us, 0, stretches - 1)
     missing = np.isnan(series.value)
     # Sorted by stretch and then by value, a stretch's extremes are its two ends; NaN sorts last.
     known = np.flatnonzero(~missing)

@@ -76,13 +76,11 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
         dsn, name="migrate", autocommit=True, statement_timeout_s=0, lock_timeout_s=LOCK_TIMEOUT_S
     ) as connection:
         _refuse_old_server(connection)
-        # Held by the session: it is let go of even when we are killed.
-        await connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        await _take_turn(connection)
         await connection.execute(CREATE_VERSIONS)
         missing = await _missing(connection, wanted)
         for migration in missing:
             await _apply(connection, migration)
-        await connection.execute("select pg_advisory_unlock(%s)", [LOCK_KEY])
     return [migration.name for migration in missing]
 
 
@@ -90,6 +88,17 @@ async def has_timescaledb(connection: AsyncConnection) -> bool:
     """Tell whether the TimescaleDB extension is installed in this database."""
     found = await connection.execute("select 1 from pg_extension where extname = 'timescaledb'")
     return await found.fetchone() is not None
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Wait until no other migration runs; the turn ends with the session, even if we are killed."""
+    try:
+        await connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+    except errors.LockNotAvailable as error:
+        raise MigrationError(
+            f"For {LOCK_TIMEOUT_S:.0f} s another migration has been changing this database. "
+            f"Wait until it is done, and repeat."
+        ) from error
 
 
 async def _missing(connection: AsyncConnection, wanted: Sequence[Migration]) -> list[Migration]:

@@ -14,7 +14,7 @@ Pure: `historian.writer` fetches what is stored and carries the decision out.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,10 +53,8 @@ class ScanRow:
             return self
         nothing = np.full(more, np.nan)
         no_value = np.full(more, Quality.NO_VALUE, np.int16)
-        return ScanRow(
-            group_id=self.group_id,
-            time_us=self.time_us,
-            revision=self.revision,
+        return replace(
+            self,
             raw=None if self.raw is None else np.concatenate([self.raw, nothing]),
             value=np.concatenate([self.value, nothing]),
             quality=np.concatenate([self.quality, no_value]),
@@ -85,7 +83,7 @@ def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
     merged: dict[tuple[int, int, int], ScanRow] = {}
     for write in writes:
         fates: defaultdict[int, list[int]] = defaultdict(list)  # Revision, or -1: not stored.
-        conflicting: dict[int, NDArray[np.bool_]] = {}
+        marked: dict[int, NDArray[np.int16]] = {}  # Qualities of those in conflict.
         for n in range(len(write)):
             row = _row_of(write, n)
             revisions = known[row.group_id, row.time_us]
@@ -103,11 +101,10 @@ def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
                 fates[-1].append(n)
             else:
                 repeats.conflicts += 1
-                conflicting[n] = _differing(revisions[0], row)
-                revision = revisions[-1].revision + 1
-                fates[revision].append(n)
-                revisions.append(_with_revision(row, revision))
-        _record(repeats, write, fates, conflicting)
+                revisions.append(_in_conflict(revisions, row))
+                marked[n] = revisions[-1].quality
+                fates[revisions[-1].revision].append(n)
+        _record(repeats, write, fates, marked)
     repeats.merged_rows = list(merged.values())
     return repeats
 
@@ -116,22 +113,17 @@ def _record(
     repeats: Repeats,
     write: ScanWrite,
     fates: dict[int, list[int]],
-    conflicting: dict[int, NDArray[np.bool_]],
+    marked: dict[int, NDArray[np.int16]],
 ) -> None:
     for revision, rows in sorted(fates.items()):
         chosen = write.rows(np.array(rows, np.intp))
         if revision >= 0:
             for place, n in enumerate(rows):
-                if n in conflicting:
-                    _mark_conflict(chosen.quality[place], conflicting[n])
+                if n in marked:
+                    chosen.quality[place] = marked[n]
             repeats.writes.append((revision, chosen))
         elif write.stream_id is not None:  # Calculated scans are not replayed but made again.
             repeats.unstored.append(chosen)
-
-
-def _mark_conflict(quality: NDArray[np.int16], differing: NDArray[np.bool_]) -> None:
-    """Mark in place what differs; what is bad stays bad, and says why."""
-    quality[differing & ~is_bad(quality)] = Quality.CONFLICT
 
 
 def _row_of(write: ScanWrite, n: int) -> ScanRow:
@@ -145,14 +137,13 @@ def _row_of(write: ScanWrite, n: int) -> ScanRow:
     )
 
 
-def _with_revision(row: ScanRow, revision: int) -> ScanRow:
-    return ScanRow(
-        group_id=row.group_id,
-        time_us=row.time_us,
-        revision=revision,
-        raw=row.raw,
-        value=row.value,
-        quality=row.quality,
+def _in_conflict(revisions: Sequence[ScanRow], row: ScanRow) -> ScanRow:
+    """Make the next revision of a scan; what is bad in it stays bad, and says why."""
+    differing = _differing(revisions[0], row)
+    return replace(
+        row,
+        revision=revisions[-1].revision + 1,
+        quality=np.where(differing & ~is_bad(row.quality), np.int16(Quality.CONFLICT), row.quality),
     )
 
 
@@ -187,10 +178,8 @@ def _merge(stored: ScanRow, row: ScanRow) -> ScanRow:
     raw = None
     if stored.raw is not None:
         raw = np.where(fills, row.measured, stored.raw)
-    return ScanRow(
-        group_id=stored.group_id,
-        time_us=stored.time_us,
-        revision=stored.revision,
+    return replace(
+        stored,
         raw=raw,
         value=np.where(fills, row.value, stored.value),
         quality=np.where(fills, row.quality, stored.quality),
