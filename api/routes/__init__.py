@@ -1,1 +1,1 @@
-"""HTTP routes, a file per thing that is asked about."""
+"""The routes: each reads what it needs from the store and shows it; the gate is before them."""

@@ -1,0 +1,205 @@
+"""The gate before every route: size, credentials, origin and scope; closed unless opened here.
+
+It stands before the router, so a route that somebody adds later is behind it without asking
+for it. Only what `is_open` names is served to strangers.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+
+from psycopg_pool import AsyncConnectionPool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.credentials import UNSAFE_METHODS, credential_of, origin_may, origin_of
+from api.errors import DATABASE_ERRORS, ApiError, database_away, unexpected
+from api.metrics import Metrics
+from historian import tokens
+from historian.tokens import Token
+
+BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm.
+BODY_TIMEOUT_S = 10.0
+SESSION_PATH = "/api/v1/session"
+STRANGERS_PATHS = frozenset({"/healthz", "/readyz"})
+METRICS_PATH = "/metrics"
+
+SECURITY_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        b"font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        b"form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+]
+
+
+class Gate:
+    """ASGI middleware: whatever passes it may be answered."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        pool: AsyncConnectionPool,
+        metrics: Metrics,
+        own_origins: frozenset[str],
+    ) -> None:
+        self._app = app
+        self._pool = pool
+        self._metrics = metrics
+        self._own_origins = own_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer why not."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(scope, send, self._metrics)
+        try:
+            scope.setdefault("state", {})["token"] = await self._admit(scope)
+            if scope["type"] == "http":
+                receive = await _with_body_read(scope, receive)
+            await self._app(scope, receive, answer.send)
+        except ApiError as error:
+            await answer.refuse(error)
+        except Exception as error:  # noqa: BLE001 - the last place that can answer
+            await answer.refuse(unexpected(error))
+
+    async def _admit(self, scope: Scope) -> Token | None:
+        is_line = scope["type"] == "websocket"
+        method = "GET" if is_line else scope["method"]
+        changes_something = is_line or method in UNSAFE_METHODS
+        credential = credential_of(scope["headers"])
+        by_cookie = credential is not None and credential.by_cookie
+        origin = origin_of(scope["headers"])
+        allowed = origin_may(
+            origin, self._own_origins, by_cookie=by_cookie, changes_something=changes_something
+        )
+        if changes_something and not allowed:
+            self._metrics.refused("foreign_origin")
+            raise ApiError(
+                403, "foreign_origin", "Only pages that this centre served may ask for this."
+            )
+        if not is_line and is_open(method, scope["path"], scope.get("client")):
+            return None
+        if credential is None:
+            self._metrics.refused("no_token")
+            raise ApiError(
+                401, "unauthorised", "Sign in, or send a token as 'Authorization: Bearer …'."
+            )
+        token = await self._verify(credential.token)
+        _check_scope(token, method)
+        return token
+
+    async def _verify(self, sent: str) -> Token:
+        try:
+            async with self._pool.connection() as conn:
+                token = await tokens.verify_token(conn, sent)
+        except DATABASE_ERRORS as error:
+            raise database_away() from error
+        if token is None:
+            self._metrics.refused("wrong_token")
+            raise ApiError(
+                401, "unauthorised", "The token is unknown, expired or revoked; sign in again."
+            )
+        return token
+
+
+def is_open(method: str, path: str, client: tuple[str, int] | None) -> bool:
+    """Tell what strangers may ask for: health, signing in and out, and the page's own files."""
+    if path == SESSION_PATH:
+        return method in {"POST", "DELETE"}
+    if method not in {"GET", "HEAD"}:
+        return False
+    if path == METRICS_PATH:
+        return client is not None and _is_loopback(client[0])
+    return path in STRANGERS_PATHS or not (path == "/api" or path.startswith("/api/"))
+
+
+def _check_scope(token: Token, method: str) -> None:
+    if token.scope is tokens.Scope.EDGE:
+        raise ApiError(403, "forbidden", "An edge's token delivers readings and nothing else.")
+    if method in UNSAFE_METHODS and token.scope is not tokens.Scope.OPERATOR:
+        raise ApiError(403, "forbidden", "A viewer's token may look, but not change anything.")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+async def _with_body_read(scope: Scope, receive: Receive) -> Receive:
+    """Read the whole body, bounded in size and time, before any route sees the request."""
+    if scope["method"] not in UNSAFE_METHODS:
+        return receive
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    break
+                body += message.get("body", b"")
+                if len(body) > BODY_BYTES_MAX:
+                    raise ApiError(
+                        413, "too_large", f"A request may hold {BODY_BYTES_MAX} bytes at most."
+                    )
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError as error:
+        raise ApiError(408, "too_slow", "The request's body did not come in time.") from error
+    return _replayed(bytes(body), receive)
+
+
+def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def read() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return read
+
+
+class _Answer:
+    """The way back: adds what every answer carries, and knows whether one has begun."""
+
+    def __init__(self, scope: Scope, send: Send, metrics: Metrics) -> None:
+        self._scope = scope
+        self._send = send
+        self._metrics = metrics
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the answer on."""
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            self._begun = True
+            self._metrics.answered(self._scope, message["status"])
+            headers = list(message.get("headers", []))
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers + SECURITY_HEADERS}
+        elif message["type"] in {"websocket.accept", "websocket.close"}:
+            self._begun = True
+        await self._send(message)
+
+    async def refuse(self, error: ApiError) -> None:
+        """Answer with an error, if there is still something to answer."""
+        if self._begun:
+            return
+        response = error.response()
+        prefix = "websocket." if self._scope["type"] == "websocket" else ""
+        start = {
+            "type": f"{prefix}http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+        await self.send(start)
+        await self.send({"type": f"{prefix}http.response.body", "body": response.body})

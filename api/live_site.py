@@ -1,0 +1,151 @@
+"""What the live lines of one site share: the journal's newest entries, and the newest readings.
+
+Each message is written once, however many clients get it. Clients hold no copies: an alarm
+client is a cursor in the journal, a readings client a set of channels that changed.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from alarms.journal import JournalEntry
+from api.freshness import Freshness
+from api.newest import NewestScan, freshness_by_subject, group_freshness, latest_of_group
+from api.site_directory import SiteRecord
+from api.views import AlarmView, EntryView
+from telemetry.clock import Clock, instant_at
+
+ENTRIES_KEPT = 2000  # A client further behind reads from the database.
+
+
+@dataclass(slots=True)
+class LiveEntry:
+    """A journal entry as it is sent."""
+
+    number: int
+    text: str
+    pushed: bool  # To any client, ever.
+
+
+class LiveSite:
+    """The newest state of a site that somebody watches."""
+
+    def __init__(self, record: SiteRecord, head: int) -> None:
+        self.record = record
+        self.head = head  # The newest journal number that was read.
+        self.flush_id = 0
+        self.scans: dict[int, NewestScan] = {}  # By group number in the store.
+        self.freshness: dict[str, Freshness] = {}
+        self.rows: dict[str, str] = {}  # By channel: its newest reading as JSON.
+        self._entries: deque[LiveEntry] = deque(maxlen=ENTRIES_KEPT)
+        self._levels: Mapping[str, int] = {}
+        self._group_freshness: dict[int, Freshness] = {}
+
+    def entries_after(self, cursor: int, limit: int) -> list[LiveEntry] | None:
+        """Return kept entries above a cursor; None when they must be read from the store."""
+        if cursor >= self.head:
+            return []
+        skipped = cursor - (self.head - len(self._entries))
+        if skipped < 0:
+            return None
+        return [
+            self._entries[at] for at in range(skipped, min(skipped + limit, len(self._entries)))
+        ]
+
+    def take_entries(self, entries: Sequence[LiveEntry]) -> None:
+        """Keep entries that were just read, in order and without a hole."""
+        for entry in entries:
+            assert entry.number == self.head + 1
+            self._entries.append(entry)
+            self.head = entry.number
+
+    def take_record(self, record: SiteRecord, clock: Clock) -> set[str]:
+        """Go on with another version of the site's file; return the channels that changed."""
+        self.record = record
+        self.rows.clear()
+        return self._show(record.group_of_id, clock)
+
+    def take_levels(self, levels: Mapping[str, int], clock: Clock) -> set[str]:
+        """Note which levels stand now; return the channels that changed."""
+        before, self._levels = self._levels, levels
+        differ = {
+            key for key in before.keys() | levels.keys() if before.get(key) != levels.get(key)
+        }
+        groups = {
+            self.record.group_ids[channel.group]
+            for key in differ
+            if (channel := self.record.plan.channel_by_key.get(key)) is not None
+        }
+        return self._show(groups, clock)
+
+    def take_scans(self, scans: Iterable[NewestScan], clock: Clock) -> set[str]:
+        """Note new scans; return the channels that changed."""
+        groups = set()
+        for scan in scans:
+            self.scans[scan.group_id] = scan
+            self.flush_id = max(self.flush_id, scan.flush_id)
+            groups.add(scan.group_id)
+        return self._show(groups & self.record.group_of_id.keys(), clock)
+
+    def take_time(self, clock: Clock) -> set[str]:
+        """Judge freshness again; return the channels that are fresh or stale only now."""
+        groups = {
+            group_id
+            for group_id, group in self.record.group_of_id.items()
+            if group_freshness(group, self.scans.get(group_id), clock)
+            != self._group_freshness.get(group_id)
+        }
+        if groups:
+            self.freshness = freshness_by_subject(self.record, self.scans, clock)
+        return self._show(groups, clock)
+
+    def _show(self, group_ids: Iterable[int], clock: Clock) -> set[str]:
+        changed: set[str] = set()
+        for group_id in group_ids:
+            group = self.record.group_of_id[group_id]
+            scan = self.scans.get(group_id)
+            freshness = group_freshness(group, scan, clock)
+            self._group_freshness[group_id] = freshness
+            for view in latest_of_group(group, scan, self._levels, freshness):
+                text = view.model_dump_json()
+                if self.rows.get(view.channel) != text:
+                    self.rows[view.channel] = text
+                    changed.add(view.channel)
+        return changed
+
+
+def entry_view(entry: JournalEntry) -> EntryView:
+    """Show a journal entry."""
+    body = {key: value for key, value in entry.body.items() if not key.endswith("_us")}
+    return EntryView(
+        **body,
+        sampled_at=instant_at(entry.body["sampled_us"]),
+        stored_at=instant_at(entry.stored_us),
+        pushed_at=_at(entry.pushed_us),
+        told_at=_at(entry.told_us),
+        delivered_at=_at(entry.delivered_us),
+    )
+
+
+def live_entry(site: str, entry: JournalEntry, alarm: AlarmView | None) -> LiveEntry:
+    """Write the message of a journal entry, with its alarm as it stands now."""
+    text = (
+        f'{{"type":"alarm","cursor":{cursor_text(site, entry.number)},'
+        f'"entry":{entry_view(entry).model_dump_json()},'
+        f'"alarm":{"null" if alarm is None else alarm.model_dump_json()}}}'
+    )
+    return LiveEntry(entry.number, text, pushed=entry.pushed_us is not None)
+
+
+def cursor_text(site: str, number: int) -> str:
+    """Write a cursor as JSON.
+
+    >>> cursor_text("demo-mine", 7)
+    '{"demo-mine":7}'
+    """
+    return json.dumps({site: number}, separators=(",", ":"))
+
+
+def _at(us: int | None) -> object:
+    return None if us is None else instant_at(us)

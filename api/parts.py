@@ -1,0 +1,92 @@
+"""The parts of a running API, and how routes reach them."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from psycopg_pool import AsyncConnectionPool
+from starlette.requests import HTTPConnection
+
+from api.errors import ApiError
+from api.live_feed import LiveFeed
+from api.metrics import Metrics
+from api.settings import ApiSettings
+from api.site_directory import SiteDirectory, SiteRecord
+from api.wakeups import Wakeups
+from historian.connection import connection_arguments
+from historian.tokens import Token
+from telemetry.clock import Clock
+
+POOL_MAX = 8
+POOL_TIMEOUT_S = 2.0
+# A connection is tried for this long, then again with the next request that needs one: so
+# after a long absence of the database nobody sits out a long back-off.
+POOL_RECONNECT_S = 3.0
+STATEMENT_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What an API process consists of."""
+
+    settings: ApiSettings
+    clock: Clock
+    metrics: Metrics
+    pool: AsyncConnectionPool
+    directory: SiteDirectory
+    wakeups: Wakeups
+    feed: LiveFeed
+
+
+def make_parts(settings: ApiSettings) -> Parts:
+    """Make the parts; nothing is opened yet."""
+    clock = settings.make_clock()
+    metrics = Metrics()
+    pool = AsyncConnectionPool(
+        settings.dsn,
+        min_size=1,
+        max_size=POOL_MAX,
+        timeout=POOL_TIMEOUT_S,
+        reconnect_timeout=POOL_RECONNECT_S,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+        name="api",
+        kwargs={
+            "autocommit": True,
+            **connection_arguments(
+                "api", statement_timeout_s=STATEMENT_TIMEOUT_S, lock_timeout_s=LOCK_TIMEOUT_S
+            ),
+        },
+    )
+    directory = SiteDirectory(pool)
+    wakeups = Wakeups(settings.dsn)
+    feed = LiveFeed(pool=pool, directory=directory, wakeups=wakeups, clock=clock, metrics=metrics)
+    return Parts(settings, clock, metrics, pool, directory, wakeups, feed)
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """Return the parts of the application that serves a request."""
+    parts = connection.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def token_of(connection: HTTPConnection) -> Token:
+    """Return the token that the gate has verified."""
+    token = connection.scope["state"]["token"]
+    assert isinstance(token, Token), "the gate lets nobody here without a token"
+    return token
+
+
+async def site_of(site: str, request: Request) -> SiteRecord:
+    """Find the site that a request is about; one that the token may not see does not exist."""
+    record = await parts_of(request).directory.find(site)
+    if record is None or not token_of(request).may_see(site):
+        raise ApiError(404, "unknown_site", f"There is no site '{site}' for this token.")
+    return record
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+TokenDep = Annotated[Token, Depends(token_of)]
+SiteDep = Annotated[SiteRecord, Depends(site_of)]

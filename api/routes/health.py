@@ -1,0 +1,47 @@
+"""Whether the process is up, whether the centre is ready, and what it counts."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from api.errors import DATABASE_ERRORS, ApiError
+from api.metrics import exposition, read_store_figures
+from api.parts import PartsDep
+
+SITES_WITHOUT_OWNER = "select key from site where term = 0 order by key"
+SITE_COUNT = "select count(*) from site"
+
+router = APIRouter()
+
+
+@router.get("/healthz", summary="Whether this process is up")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the process serves requests at all."""
+    return {"status": "up"}
+
+
+@router.get("/readyz", summary="Whether the centre does its work")
+async def readyz(parts: PartsDep) -> dict[str, str]:
+    """Answer once the database is reachable and an ingest owns every site."""
+    async with parts.pool.connection() as conn:
+        row = await (await conn.execute(SITE_COUNT)).fetchone()
+        waiting = [key for (key,) in await (await conn.execute(SITES_WITHOUT_OWNER)).fetchall()]
+    if row is None or row[0] == 0:
+        raise ApiError(503, "no_site", "No site is registered yet; start an ingest with one.")
+    if waiting:
+        raise ApiError(503, "site_not_taken", f"No ingest has taken {', '.join(waiting)} yet.")
+    return {"status": "ready"}
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+async def metrics(parts: PartsDep) -> Any:  # noqa: ANN401 - FastAPI would read a schema from it
+    """Write what this process counts and, if it can be reached, what the store says."""
+    try:
+        async with parts.pool.connection() as conn:
+            figures = await read_store_figures(conn)
+    except DATABASE_ERRORS:
+        figures = None
+    return Response(
+        exposition(parts.metrics, figures),
+        media_type="text/plain; version=0.0.4; charset=utf-8",
+    )

@@ -1,0 +1,75 @@
+"""Signing in and out: a browser exchanges a one-time code or a token for a cookie."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.credentials import COOKIE, credential_of
+from api.errors import ApiError
+from api.parts import PartsDep
+from api.views import SessionInput, SessionView
+from historian import tokens
+from historian.tokens import Scope
+
+SESSION_LABEL = "session"
+SESSION_LIFETIME_S = 12 * 3600  # A shift and a little; then one signs in again.
+
+router = APIRouter(prefix="/api/v1/session")
+
+
+@router.post("", summary="Sign in with a one-time code or a token")
+async def sign_in(
+    proof: SessionInput, parts: PartsDep, request: Request, response: Response
+) -> SessionView:
+    """Open a session that ends after a shift, and with the token it was made from."""
+    async with parts.pool.connection() as conn, conn.transaction():
+        site: str | None = None
+        parent: str | None = None
+        if proof.code is not None:
+            scope = await tokens.use_sign_in_code(conn, proof.code)
+            if scope is None:
+                parts.metrics.refused("wrong_code")
+                raise ApiError(
+                    401,
+                    "wrong_code",
+                    "This link has been used or is too old; print a new one, or use a token.",
+                )
+        else:
+            assert proof.token is not None
+            token = await tokens.verify_token(conn, proof.token)
+            if token is None:
+                parts.metrics.refused("wrong_token")
+                raise ApiError(401, "unauthorised", "The token is unknown, expired or revoked.")
+            scope, site, parent = token.scope, token.site, token.token_id
+        if scope is Scope.EDGE:
+            raise ApiError(403, "forbidden", "An edge's token delivers readings and nothing else.")
+        session = await tokens.create_token(
+            conn,
+            scope,
+            site,
+            None,
+            SESSION_LABEL,
+            parts.clock.now_us(),
+            lifetime_s=SESSION_LIFETIME_S,
+            parent=parent,
+        )
+    response.set_cookie(
+        COOKIE,
+        session,
+        max_age=SESSION_LIFETIME_S,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return SessionView(scope=scope)
+
+
+@router.delete("", status_code=204, summary="Sign out")
+async def sign_out(parts: PartsDep, request: Request, response: Response) -> None:
+    """End the session of the cookie, also for whoever has copied it."""
+    credential = credential_of(request.scope["headers"])
+    if credential is not None and credential.by_cookie:
+        async with parts.pool.connection() as conn:
+            token = await tokens.verify_token(conn, credential.token)
+            if token is not None and token.label == SESSION_LABEL:
+                await tokens.revoke_token(conn, token.token_id)
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
