@@ -1,137 +1,248 @@
-"""What the engine was told comes back flush by flush, in the recorded order, to the last bit."""
+"""Real instruments' files, replayed as registers: first over a socket, then judged in process."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hill import NAN, SECOND_US, START_US, make_hill, scans
-from psycopg import AsyncConnection
+from plain_calculation import Told, mukilteo_alarms, mukilteo_rows, pond_alarms, pond_course
+from pymodbus.client import AsyncModbusTcpClient
 
-from historian.replay import FLUSHES_AT_ONCE, FlushRecord, flushes_after
-from historian.writer import (
-    InputWrite,
-    ScanWrite,
-    begin_flush,
-    take_site,
-    unstored_inputs,
-    write_inputs,
-    write_scans,
-)
+from alarms.engine import SiteEngine
+from alarms.ticks import TickSchedule
+from alarms.transition import AlarmKind, Change, Inputs, Transition
+from simulators.device_server import DeviceServer
+from simulators.registers import raw_in, word_count
+from simulators.replay import LoggerUnit, Replay, ReplayError, read_replay
+from simulators.units import Refusal
+from telemetry.clock import instant_at, instant_us
+from telemetry.conversion import GroupConverter
+from telemetry.plan import GroupPlan, SitePlan, plan_of
 from telemetry.quality import Quality
+from telemetry.scan import JudgedScans
+from telemetry.site import Channel, Level, ScanGroup
+from telemetry.site_file import read_site_file
+
+HERE = Path(__file__).parents[1] / "data"
+REAL = Path(__file__).parents[3] / "shared" / "data"
+MUKILTEO = ("usgs_mukilteo_mvd116_14d.tsv", "usgs_mukilteo_barometer_14d.tsv")
+POND = ("tailings_pond_2020_5min.csv",)
+
+real_data = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(
+        not REAL.is_dir(), reason=f"the real instrument data is not beside the checkout ({REAL})"
+    ),
+]
+
+OWN_MAPPING = """
+period_s = 60.0
+
+[[units]]
+file = "own.csv"
+delimiter = "semicolon"
+header_rows = 2
+time_format = "%d.%m.%Y %H:%M"
+utc_offset_h = 8.0
+device_id = 4
+registers = [
+    { column = 1, address = 5, type = "float32" },
+    { column = 2, address = 7, type = "int16", scale = 0.1 },
+]
+"""
+OWN_ROWS = """\ufeffsome logger;;
+time;level;temperature °C
+01.07.2025 08:00;1.5;20.1
+01.07.2025 08:01;;20.2
+
+01.07.2025 08:03;NAN;-3.0
+"""
+BEGAN_US = 1_751_328_000_000_000  # 2025-07-01T00:00:00Z
+MINUTE_US = 60_000_000
 
 
-@pytest.fixture
-async def site_id(connection: AsyncConnection) -> int:
-    return await make_hill(connection)
+def own(tmp_path: Path, rows: str = OWN_ROWS, mapping: str = OWN_MAPPING) -> Replay:
+    (tmp_path / "own.csv").write_text(rows, encoding="utf-8")
+    (tmp_path / "own.toml").write_text(mapping, encoding="utf-8")
+    return read_replay(tmp_path / "own.toml", [tmp_path / "own.csv"])
 
 
-async def flush(
-    connection: AsyncConnection, site_id: int, term: int, *writes: ScanWrite, **inputs: int
-) -> int:
-    """Write a flush as ingest does: what is not stored becomes an input before the others."""
-    async with connection.transaction():
-        flush_id = await begin_flush(connection, site_id, term)
-        outcome = await write_scans(connection, site_id, flush_id, writes)
-        ticks = [InputWrite("tick", {name: number}) for name, number in inputs.items()]
-        await write_inputs(connection, site_id, flush_id, [*unstored_inputs(outcome), *ticks])
-    return flush_id
+def test_rows_become_registers_at_their_own_instants(tmp_path: Path) -> None:
+    replay = own(tmp_path)
+    unit = replay.units[0]
+
+    assert replay.began_us == BEGAN_US - MINUTE_US
+    assert replay.ends_us == BEGAN_US + 3 * MINUTE_US
+    assert (unit.device_id, unit.first_address, unit.register_count) == (4, 5, 3)
+    assert unit.holds(BEGAN_US - MINUTE_US // 2 - 1) is Refusal.BUSY
+    assert unit.holds(BEGAN_US - MINUTE_US // 2) == [0x3FC0, 0, 201]  # 1.5 and 20.1
+    assert unit.holds(BEGAN_US + MINUTE_US // 2 - 1) == [0x3FC0, 0, 201]
 
 
-async def replayed(
-    connection: AsyncConnection, site_id: int, flush_id: int = 0
-) -> list[FlushRecord]:
-    return [record async for record in flushes_after(connection, site_id, flush_id)]
+def test_what_is_missing_stays_missing(tmp_path: Path) -> None:
+    unit = own(tmp_path).units[0]
+    blank, gap, written = (unit.holds(BEGAN_US + n * MINUTE_US) for n in (1, 2, 3))
+
+    assert blank == [0x7FC0, 0, 202]  # Not a number.
+    assert gap is Refusal.BUSY
+    assert written == [0x7FC0, 0, 65536 - 30]
 
 
-async def test_scans_come_back_in_the_order_of_streams_and_blocks(
-    connection: AsyncConnection, site_id: int
+@pytest.mark.parametrize(
+    ("rows", "mapping", "words"),
+    [
+        (OWN_ROWS.replace("20.2", "warm"), OWN_MAPPING, "line 4: could not convert.*warm"),
+        (OWN_ROWS.replace("08:01", "8h01"), OWN_MAPPING, "line 4: time data '01.07.2025 8h01'"),
+        (OWN_ROWS, OWN_MAPPING.replace("column = 2", "column = 9"), "line 3: list index"),
+        ("one\ntwo\n", OWN_MAPPING, "has no rows"),
+        (OWN_ROWS, OWN_MAPPING.replace("own.csv", "other.csv"), "needs other.csv"),
+        (OWN_ROWS, OWN_MAPPING + "colour = 1", "colour"),
+        (OWN_ROWS, OWN_MAPPING + "[", "cannot be read"),
+    ],
+)
+def test_a_replay_that_cannot_begin_says_why(
+    tmp_path: Path, rows: str, mapping: str, words: str
 ) -> None:
-    _, term = await take_site(connection, "hill")
-    suspect = replace(
-        scans([[1.0, NAN], [2.0, 3.0]], seq=5, quality=[[1, 101], [0, 0]]),
-        judged_us=np.array([START_US + 7, START_US + SECOND_US]),
+    with pytest.raises(ReplayError, match=words):
+        own(tmp_path, rows, mapping)
+
+
+async def test_a_gap_answers_busy_over_the_wire(tmp_path: Path) -> None:
+    now_us = BEGAN_US
+    server = DeviceServer(own(tmp_path).units, lambda: now_us)
+    client = AsyncModbusTcpClient(
+        "127.0.0.1", port=await server.start("127.0.0.1", 0), timeout=5.0, retries=0
     )
-    earlier = scans([[8.0, 9.0]], seq=4, first=50, value=[[80.0, NAN]], quality=[[0, 112]])
-    other = scans([[4.0]], group_id=2, seq=6)
-    number = await flush(connection, site_id, term, other, suspect, earlier)
+    assert await client.connect()
 
-    (record,) = await replayed(connection, site_id)
+    row = await client.read_holding_registers(5, count=3, device_id=4)
+    now_us = BEGAN_US + 2 * MINUTE_US
+    gap = await client.read_holding_registers(5, count=3, device_id=4)
+    client.close()
+    await server.stop()
 
-    assert record.flush_id == number
-    first, second = record.scans
-    assert (first.group_id, second.group_id) == (1, 2)
-    assert first.seq.tolist() == [4, 5, 5]
-    assert first.ordinal.tolist() == [0, 0, 1]
-    assert first.time_us.tolist() == [
-        START_US + 50 * SECOND_US,
-        START_US,
-        START_US + SECOND_US,
-    ]
-    assert first.judged_us.tolist() == [
-        START_US + 50 * SECOND_US,
-        START_US + 7,
-        START_US + SECOND_US,
-    ]
-    np.testing.assert_array_equal(first.raw, [[8.0, 9.0], [1.0, NAN], [2.0, 3.0]])
-    np.testing.assert_array_equal(first.value, [[80.0, NAN], [1.0, NAN], [2.0, 3.0]])
-    np.testing.assert_array_equal(first.quality, [[0, 112], [1, 101], [0, 0]])
-    np.testing.assert_array_equal(second.raw, [[4.0]])
+    assert row.registers == [0x3FC0, 0, 201]
+    assert gap.isError()
+    assert gap.exception_code == 6  # Server device busy.
 
 
-async def test_scans_that_no_row_holds_come_back_in_their_place(
-    connection: AsyncConnection, site_id: int
-) -> None:
-    _, term = await take_site(connection, "hill")
-    await flush(connection, site_id, term, scans([[1.0, 0.1]], first=1))
-    again = scans([[0.5, 0.5], [1.0, 0.1], [2.0, NAN]], seq=1)
-    number = await flush(connection, site_id, term, again, group=3)
-
-    (record,) = await replayed(connection, site_id, number - 1)
-
-    (group,) = record.scans
-    assert group.ordinal.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(group.raw, again.raw)
-    np.testing.assert_array_equal(group.quality, again.quality)
-    assert record.inputs == [(1, "tick", {"group": 3})]
-
-
-async def test_calculated_scans_are_left_out(connection: AsyncConnection, site_id: int) -> None:
-    _, term = await take_site(connection, "hill")
-    calculated = replace(scans([[3.0]], group_id=2), raw=None, stream_id=None, seq=None)
-    await flush(connection, site_id, term, calculated, at_us=START_US)
-    await flush(connection, site_id, term, calculated)
-
-    (record,) = await replayed(connection, site_id)
-
-    assert record.scans == []
-    assert record.inputs == [(0, "tick", {"at_us": START_US})]
+def scans_of(unit: LoggerUnit, group: GroupPlan, replay: Replay) -> JudgedScans:
+    """Poll a unit at each instant of its group, as an edge does, and convert what it says."""
+    at_us = np.arange(replay.began_us + group.period_us, replay.ends_us + 1, group.period_us)
+    held = [unit.holds(int(at)) for at in at_us]
+    answered = np.array([not isinstance(one, Refusal) for one in held])
+    words = np.array([one for one in held if not isinstance(one, Refusal)], np.uint16)
+    raw = np.full((len(at_us), group.slot_count), np.nan)
+    for one in group.channels:
+        assert isinstance(one.channel, Channel)
+        register = one.channel.register_
+        begin = register.address - unit.first_address
+        columns = words[:, begin : begin + word_count(register)]
+        raw[answered, one.slot] = raw_in(register, columns)
+    quality = np.where(answered, Quality.GOOD, Quality.DEVICE_ERROR).astype(np.int16)
+    quality = np.repeat(quality[:, np.newaxis], group.slot_count, axis=1)
+    value, judged = GroupConverter(group).convert(raw, quality)
+    return JudgedScans(group.index, at_us, at_us, raw, value, judged)
 
 
-async def test_scans_of_an_older_layout_are_filled_up(
-    connection: AsyncConnection, site_id: int
-) -> None:
-    _, term = await take_site(connection, "hill")
-    await flush(
-        connection, site_id, term, scans([[1.0]], seq=0), scans([[2.0, 3.0]], seq=1, first=1)
-    )
+def judged(name: str, files: tuple[str, ...]) -> tuple[SitePlan, list[JudgedScans], list[Told]]:
+    """Replay real files in process; return the scans, calculated ones too, and the alarms."""
+    plan = plan_of(read_site_file(HERE / f"{name}-site.yaml"))
+    replay = read_replay(HERE / f"{name}-replay.toml", [REAL / file for file in files])
+    scans: list[JudgedScans] = []
+    for group in plan.groups:
+        if isinstance(group.group, ScanGroup):
+            number = group.group.device_id
+            unit = next(unit for unit in replay.units if unit.device_id == number)
+            scans.append(scans_of(unit, group, replay))
+    engine, ticks = SiteEngine(plan), TickSchedule(plan)
+    state = engine.initial_state()
+    nobody = np.zeros(len(plan.groups), np.bool_)
+    transitions: list[Transition] = []
+    taken: tuple[JudgedScans, ...] = tuple(scans)
+    while True:  # A schedule hands out 10,000 ticks at most.
+        due = ticks.due(state, taken, nobody)
+        if not due and not taken:
+            break
+        outcome = engine.step(state, Inputs(scans=taken, ticks=due))
+        transitions += outcome.transitions
+        scans += [
+            JudgedScans(one.group, one.at_us, one.at_us, one.value, one.value, one.quality)
+            for one in outcome.calculated
+        ]
+        taken = ()
+    return plan, scans, told(transitions)
 
-    (record,) = await replayed(connection, site_id)
 
-    np.testing.assert_array_equal(record.scans[0].raw, [[1.0, NAN], [2.0, 3.0]])
-    assert record.scans[0].quality.tolist() == [[0, Quality.NO_VALUE], [0, 0]]
+def told(transitions: list[Transition]) -> list[Told]:
+    """Process alarms as a plain calculation tells them: one step where several rise at once."""
+    found: dict[tuple[int, str], Told] = {}
+    for one in transitions:
+        assert one.kind is AlarmKind.PROCESS, one
+        after = Level.NONE if one.change is Change.CLEAR else one.level
+        key = (one.sampled_us, one.channel)
+        before = found[key].before if key in found else one.previous_level.name.lower()
+        found[key] = Told(instant_at(one.sampled_us), one.channel, before, after.name.lower())
+    return sorted(found.values(), key=lambda one: (one.at, one.channel))
 
 
-async def test_every_flush_above_the_number_comes_once(
-    connection: AsyncConnection, site_id: int
-) -> None:
-    _, term = await take_site(connection, "hill")
-    written = 2 * FLUSHES_AT_ONCE + 3
-    async with connection.transaction():
-        for n in range(written):
-            await flush(connection, site_id, term, scans([[float(n)]], first=n, seq=n))
+def column(plan: SitePlan, scans: list[JudgedScans], channel: str) -> dict[int, float]:
+    one = plan.channel_by_key[channel]
+    return {
+        int(at): float(value)
+        for block in scans
+        if block.group == one.group
+        for at, value in zip(block.sampled_us, block.value[:, one.slot], strict=True)
+    }
 
-    records = await replayed(connection, site_id, 2)
 
-    assert [record.flush_id for record in records] == list(range(3, written + 1))
-    assert [record.scans[0].raw[0, 0] for record in records] == [*range(2, written)]
-    assert await replayed(connection, site_id, written) == []
+class TestMukilteo:
+    pytestmark = real_data
+
+    def test_the_first_row_is_what_the_survey_published(self) -> None:
+        plan, scans, _ = judged("mukilteo", MUKILTEO)
+
+        def first(channel: str) -> float:
+            return next(iter(column(plan, scans, channel).values()))
+
+        assert first("piezometer-temperature") == pytest.approx(10.9635, abs=5e-5)
+        assert first("piezometer-pressure") == pytest.approx(0.45721, abs=5e-6)
+        assert first("water-pressure") == pytest.approx(2.41321, abs=5e-6)
+        assert first("water-level") == pytest.approx(0.34614, abs=5e-6)
+
+    def test_every_row_arrives_with_the_value_that_a_calculator_gives(self) -> None:
+        plan, scans, _ = judged("mukilteo", MUKILTEO)
+        level = column(plan, scans, "water-level")
+        rows = mukilteo_rows(REAL)
+
+        assert len(level) == len(rows) == 1_344
+        assert [level[instant_us(row.at)] for row in rows] == pytest.approx(
+            [row.level_m for row in rows], abs=1e-9
+        )
+
+    def test_its_limits_raise_what_a_plain_calculation_says(self) -> None:
+        _, _, alarms = judged("mukilteo", MUKILTEO)
+        expected = mukilteo_alarms(REAL)
+
+        assert alarms == expected
+        assert {one.after for one in expected} == {"none", "blue", "yellow", "orange", "red"}
+
+
+class TestTailingsPond:
+    pytestmark = real_data
+
+    def test_every_row_arrives_and_the_gaps_stay_gaps(self) -> None:
+        plan, scans, _ = judged("tailings-pond", POND)
+        level = column(plan, scans, "pond-level")
+        course = {instant_us(at): value for at, value in pond_course(REAL)}
+
+        assert len(course) == 26_478
+        assert {at: value for at, value in level.items() if not np.isnan(value)} == course
+        assert len(level) - len(course) == 18
+
+    def test_its_limits_raise_what_a_plain_calculation_says(self) -> None:
+        _, _, alarms = judged("tailings-pond", POND)
+        expected = pond_alarms(REAL)
+
+        assert alarms == expected
+        assert {one.channel for one in expected} == {"pond-level", "freeboard"}
+        assert {one.after for one in expected} == {"none", "blue", "yellow", "orange", "red"}
