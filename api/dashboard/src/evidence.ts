@@ -34,6 +34,7 @@ export function ruleText(alarm: Alarm): string {
 
 /** The value against its bound: "41.3 mm ≥ 40.0 mm"; for other rules what was seen. */
 export function evidenceText(alarm: Alarm, channel: Channel | undefined): string | null {
+  if (alarm.rule === "quality") return reasonText(alarm);
   const isRate = alarm.rule.startsWith("rate_");
   const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
   const bound = numberIn(alarm, "bound", "limit");
@@ -45,9 +46,12 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
     const resolution = isRate ? null : (channel?.resolution ?? null);
     return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(numberText(bound), unit)}`;
   }
-  const reason = textIn(alarm, "reason", "quality_reason", "quality");
-  if (reason) return qualityName(reason);
-  return null;
+  return reasonText(alarm);
+}
+
+function reasonText(alarm: Alarm): string | null {
+  const reason = textIn(alarm, "reason");
+  return reason === null ? null : qualityName(reason);
 }
 
 export const sourceText = (alarm: Alarm): string | null => textIn(alarm, "source");

@@ -21,11 +21,15 @@ function numberFormat(options: Intl.NumberFormatOptions): Intl.NumberFormat {
   return format;
 }
 
-/** Digits after the point that an instrument's resolution deserves. */
+/** Digits after the point that an instrument's resolution, or an axis's step, deserves. */
 export function decimalsFor(resolution: number): number {
-  const digits = -Math.log10(resolution);
-  // 0.2 mm needs one digit, 0.25 mm two: round up unless the logarithm is whole by a hair.
-  return Math.max(0, Math.min(6, Math.ceil(digits - 1e-9)));
+  for (let digits = 0; digits < 6; digits += 1) {
+    const scaled = resolution * 10 ** digits;
+    if (scaled > 0.99 && Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return digits;
+    // One third has no last digit; two digits of it are enough.
+    if (scaled > 10) return digits;
+  }
+  return 6;
 }
 
 export function numberText(value: number | null, resolution: number | null = null): string {
@@ -99,23 +103,18 @@ export function zoneText(ms: number): string {
   return name.replace("GMT", "UTC");
 }
 
-function unitOf(count: number, unit: "second" | "minute" | "hour" | "day"): string {
-  return numberFormat({ style: "unit", unit, unitDisplay: "short" }).format(count);
-}
-
 /** How long something has lasted, to two units at most. */
 export function spanText(seconds: number): string {
+  const words = say().spans;
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 60) return unitOf(whole, "second");
+  if (whole < 60) return words.seconds(whole);
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return unitOf(minutes, "minute");
+  if (minutes < 60) return words.minutes(minutes);
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return joined(unitOf(hours, "hour"), minutes % 60, "minute");
-  return joined(unitOf(Math.floor(hours / 24), "day"), hours % 24, "hour");
-}
-
-function joined(first: string, count: number, unit: "minute" | "hour"): string {
-  return count === 0 ? first : `${first} ${unitOf(count, unit)}`;
+  const rest = hours < 24 ? minutes % 60 : hours % 24;
+  const first = hours < 24 ? words.hours(hours) : words.days(Math.floor(hours / 24));
+  if (rest === 0) return first;
+  return `${first} ${hours < 24 ? words.minutes(rest) : words.hours(rest)}`;
 }
 
 export const agoText = (ms: number): string =>

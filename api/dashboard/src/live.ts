@@ -14,7 +14,7 @@ const RETRY_LONGEST_MS = 15_000;
 export interface AlarmEntry {
   readonly number: number;
   readonly change: Change;
-  readonly alarm: Alarm;
+  readonly alarm: Alarm | null; // As it stands now, which may be newer than the entry.
 }
 
 export interface LiveListener {
@@ -88,7 +88,7 @@ export class LiveLine {
         break;
       case "alarm": {
         const entry = message.entry as { number: number; change: Change };
-        const alarm = alarmOf(message.alarm);
+        const alarm = message.alarm == null ? null : alarmOf(message.alarm);
         this.listener.alarmed({ number: entry.number, change: entry.change, alarm }, cursor);
         break;
       }

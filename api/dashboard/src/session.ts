@@ -123,8 +123,6 @@ function listenerFor(site: string, from: Cursor): LiveListener {
       if (entry.number <= (cursor[site] ?? 0)) return;
       cursor = { ...cursor, ...heard, [site]: entry.number };
       store.takeEntry(entry);
-      // Freshness changes without a new reading, so no reading brings the news.
-      if (entry.alarm.kind === "technical") readLatestAgain();
     },
     measured: (rows: Latest[]) => store.takeLatest(rows),
     ticked: followClock,

@@ -89,10 +89,12 @@ export function takeAlarm(alarm: Alarm): void {
 }
 
 export function takeEntry(entry: AlarmEntry): void {
+  const { alarm, change } = entry;
+  if (alarm === null) return;
   batch(() => {
-    takeAlarm(entry.alarm);
-    const isRaised = entry.change === "raise" || entry.change === "rise";
-    if (isRaised && entry.alarm.state === "unacknowledged") newestRaised.value = entry.alarm;
+    takeAlarm(alarm);
+    const isRaised = change === "raise" || change === "rise";
+    if (isRaised && alarm.state === "unacknowledged") newestRaised.value = alarm;
   });
 }
 

@@ -48,9 +48,15 @@ export function channelName(channel: Channel): string {
   return channel.instrument ? `${named(channel.instrument)} · ${quantity}` : quantity;
 }
 
-export function alarmName(alarm: Alarm, channel: Channel | undefined): string {
+/** What an alarm is about: a channel, or the scan group of a station, or an edge. */
+export function alarmName(alarm: Alarm, known: ReadonlyMap<string, Channel>): string {
+  const channel = known.get(alarm.channel);
   if (channel) return channelName(channel);
-  return alarm.channelName ? inWords(alarm.channelName) : spelled(alarm.channel);
+  if (alarm.channelName) return inWords(alarm.channelName);
+  for (const one of known.values()) {
+    if (one.group === alarm.channel) return `${named(one.station)} · ${alarm.channel}`;
+  }
+  return alarm.channel;
 }
 
 export function qualityName(reason: string): string {

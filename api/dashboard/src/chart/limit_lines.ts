@@ -109,12 +109,18 @@ function drawBeyond(
   const { min, max } = plot.scales.y!;
   const above = lines.filter((line) => line.value > max!).sort((a, b) => a.value - b.value)[0];
   const below = lines.filter((line) => line.value < min!).sort((a, b) => b.value - a.value)[0];
-  ctx.textAlign = "right";
-  ctx.fillStyle = colour("text-quiet");
-  const right = bbox.left + bbox.width - 8 * ratio;
   const inset = (LABEL_HEIGHT / 2 + 3) * ratio;
-  if (above) ctx.fillText(`↑ ${lineText(above, unit)}`, right, bbox.top + inset);
-  if (below) ctx.fillText(`↓ ${lineText(below, unit)}`, right, bbox.top + bbox.height - inset);
+  const label = (text: string, at: number): void => {
+    const width = ctx.measureText(text).width + 12 * ratio;
+    const left = bbox.left + bbox.width - width - 4 * ratio;
+    ctx.fillStyle = colour("panel");
+    ctx.fillRect(left, at - (LABEL_HEIGHT / 2) * ratio, width, LABEL_HEIGHT * ratio);
+    ctx.fillStyle = colour("text-quiet");
+    ctx.fillText(text, left + 6 * ratio, at);
+  };
+  ctx.textAlign = "left";
+  if (above) label(`↑ ${lineText(above, unit)}`, bbox.top + inset);
+  if (below) label(`↓ ${lineText(below, unit)}`, bbox.top + bbox.height - inset);
 }
 
 /** Mark the instants at which alarms of the channel began. */

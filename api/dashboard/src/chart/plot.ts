@@ -7,6 +7,7 @@ import { language } from "../words";
 import { colour } from "../theme";
 import { drawAlarms, drawLimits, limitLinesOf } from "./limit_lines";
 import { verticalRange } from "./scale";
+import { drawGaps } from "./gaps";
 import type { Series } from "./series";
 
 export interface Under {
@@ -93,6 +94,7 @@ export class ChannelPlot {
         },
       ],
       hooks: {
+        drawAxes: [(plot) => drawGaps(plot, this.series, this.settings.channel.periodS)],
         draw: [(plot) => this.drawOver(plot)],
         setCursor: [(plot) => this.point(plot)],
         setSelect: [(plot) => this.select(plot)],

@@ -80,7 +80,7 @@ function Dialog({ alarm }: { alarm: Alarm }) {
         </header>
         <div class="subject">
           <LevelBadge level={levelShown(current)} hollow={current.clearedMs !== null} />
-          <b>{alarmName(current, channel)}</b>
+          <b>{alarmName(current, channels.value)}</b>
           <span>{structure ? inWords(structure.name) : ""}</span>
           <span>
             {ruleText(current)} {evidenceText(current, channel) ?? ""}

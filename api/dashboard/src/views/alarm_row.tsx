@@ -4,20 +4,19 @@ import { evidenceText, ruleText, sourceText } from "../evidence";
 import { agoText, instantText } from "../format";
 import { levelShown } from "../alarm_list";
 import { Picture } from "../icons";
-import type { Alarm } from "../model";
+import { type Alarm, LEVEL_KEYS } from "../model";
 import { structureLink } from "../route";
 import { channels, isUnacknowledged, newestRaised, structureOf } from "../store";
 import { alarmName, inWords, say } from "../words";
 import { askToAcknowledge } from "./acknowledge";
 import { LevelBadge, TechnicalTag } from "./marks";
-import { LEVEL_KEYS } from "../model";
 
 export function AlarmRow({ alarm }: { alarm: Alarm }) {
   const words = say();
   const channel = channels.value.get(alarm.channel);
   const structure = structureOf(alarm.structure);
   const level = levelShown(alarm);
-  const name = alarmName(alarm, channel);
+  const name = alarmName(alarm, channels.value);
   const evidence = evidenceText(alarm, channel);
   const isNew = newestRaised.value?.occurrence === alarm.occurrence;
   const hasReturned = alarm.clearedMs !== null;

@@ -61,7 +61,9 @@ export function ChannelChart({ channel }: { channel: Channel }) {
             {under.value.value === null ? "" : unitText(channel.unit)}
           </>
         ) : (
-          <span class="hint">{words.zoomHint}</span>
+          <span class="hint">
+            <span class="zoom-hint">{words.zoomHint}</span> {words.gaps}
+          </span>
         )}
       </p>
       <Plot channel={channel} live={live} still={still} under={under} allLimits={allLimits} />

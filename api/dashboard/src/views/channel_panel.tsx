@@ -2,7 +2,7 @@
 
 import { byUrgency } from "../alarm_list";
 import { instantText, numberText, spanText, unitText, valueText, withUnit } from "../format";
-import { Picture } from "../icons";
+import { LevelShape, Picture } from "../icons";
 import { COLOURED, type Channel, LEVEL_KEYS, type Limit } from "../model";
 import { structureLink } from "../route";
 import { alarms, latestOfChannel, levelByChannel } from "../store";
@@ -10,7 +10,6 @@ import { channelName, inWords, named, qualityName, quantityName, say } from "../
 import { AlarmRow } from "./alarm_row";
 import { ChannelChart } from "./channel_chart";
 import { doubtOf, LevelBadge } from "./marks";
-import { LevelShape } from "../icons";
 
 export function ChannelPanel({ channel }: { channel: Channel }) {
   const words = say();

@@ -1,16 +1,15 @@
 // One channel of a structure: its name, how near it is to its limits, and its newest value.
 
 import { LevelShape } from "../icons";
-import type { Channel } from "../model";
+import { type Channel, LEVEL_KEYS } from "../model";
 import { type Step, nearestLimit, nearness, stepsOf } from "../nearness";
 import { structureLink } from "../route";
 import { unitText, valueText } from "../format";
 import { latestOfChannel, levelByChannel } from "../store";
 import { channelName, say } from "../words";
 import { doubtOf } from "./marks";
-import { LEVEL_KEYS } from "../model";
 
-const GAUGE_WIDTH = 64;
+const GAUGE_WIDTH = 84;
 
 export function ChannelRow({ channel, isChosen }: { channel: Channel; isChosen: boolean }) {
   const words = say();

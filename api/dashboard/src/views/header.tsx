@@ -83,7 +83,10 @@ function SiteClock() {
   return (
     <div class="clock" data-testid="clock">
       {rate.value !== 1 && (
-        <span class="tag demonstration">{words.demonstration(numberText(rate.value))}</span>
+        <span class="tag demonstration" data-testid="demonstration">
+          <span class="wide">{words.demonstration(numberText(rate.value))}</span>
+          <span class="narrow">{words.demonstrationShort(numberText(rate.value))}</span>
+        </span>
       )}
       <time dateTime={new Date(nowMs.value).toISOString()} title={words.siteTime(zone)}>
         <b>{timeText(nowMs.value)}</b> <span class="date">{dateText(nowMs.value)}</span>{" "}

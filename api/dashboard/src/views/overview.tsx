@@ -1,15 +1,14 @@
 // The whole site at a glance: a card for each structure, beside what has to be acknowledged.
 
-import { LevelShape } from "../icons";
+import { LevelShape, Picture } from "../icons";
 import { COLOURED, LEVEL_KEYS } from "../model";
 import { ALARMS } from "../route";
 import { alarms, site, siteSummary } from "../store";
 import { say } from "../words";
-import { byUrgency } from "../alarm_list";
+import { byUrgency, NO_FILTERS } from "../alarm_list";
 import { AlarmRow } from "./alarm_row";
 import { StructureCard } from "./structure_card";
 import { filters } from "./alarms";
-import { NO_FILTERS } from "../alarm_list";
 
 /** More than these are for the alarm list. */
 const ROWS_MAX = 12;
@@ -69,6 +68,7 @@ function LevelSummary() {
           filters.value = { ...NO_FILTERS, kind: "technical" };
         }}
       >
+        <Picture of="wrench" size={15} />
         <b>{technical}</b>
         <span>{words.alarms.technical}</span>
       </a>
@@ -79,6 +79,7 @@ function LevelSummary() {
           filters.value = { ...NO_FILTERS };
         }}
       >
+        <Picture of="bell" size={15} />
         <b>{unacknowledged}</b>
         <span>{words.states.unacknowledged}</span>
       </a>

@@ -1,18 +1,16 @@
 // The page as a whole: which view is shown, and what stands around every view.
 
 import { useEffect } from "preact/hooks";
-import { siteSummary, alarms, channels, line, newestRaised, session, structureOf } from "../store";
+import { isLoaded, line, session, siteSummary } from "../store";
 import { route } from "../route";
-import { levelShown } from "../alarm_list";
-import { LEVEL_KEYS } from "../model";
-import { alarmName, inWords, say } from "../words";
+import { say } from "../words";
 import { AcknowledgeDialog } from "./acknowledge";
+import { Announcement } from "./announcement";
 import { Alarms } from "./alarms";
 import { Header, LostConnection } from "./header";
 import { Overview } from "./overview";
 import { SignIn } from "./sign_in";
 import { StructureView } from "./structure";
-import { isLoaded } from "../store";
 
 export function Page() {
   const { unacknowledged } = siteSummary.value;
@@ -56,22 +54,4 @@ function View() {
     case "overview":
       return <Overview />;
   }
-}
-
-/** Says new alarms aloud to those who listen to the page. */
-function Announcement() {
-  const words = say();
-  const raised = newestRaised.value;
-  const current = raised && alarms.value.get(raised.occurrence);
-  const structure = raised && structureOf(raised.structure);
-  return (
-    <div class="unseen" aria-live="assertive" data-testid="announcement">
-      {current &&
-        words.alarms.announce(
-          words.levels[LEVEL_KEYS[levelShown(current)]],
-          alarmName(current, channels.value.get(current.channel)),
-          structure ? inWords(structure.name) : "",
-        )}
-    </div>
-  );
 }

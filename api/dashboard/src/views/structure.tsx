@@ -45,11 +45,7 @@ export function StructureView({ structure: key, channel }: { structure: string; 
           ))}
         </section>
         <section class="detail">
-          {chosen ? (
-            <ChannelPanel key={chosen.channel} channel={chosen} />
-          ) : (
-            <p class="empty panel">{words.structure.chooseChannel}</p>
-          )}
+          {chosen && <ChannelPanel key={chosen.channel} channel={chosen} />}
           {!chosen && open.length > 0 && (
             <>
               <h2>{words.structure.openAlarms}</h2>

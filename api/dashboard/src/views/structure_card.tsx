@@ -2,18 +2,17 @@
 
 import { useMemo } from "preact/hooks";
 import { rate } from "../clock";
-import { KindIcon } from "../icons";
+import { KindIcon, LevelShape } from "../icons";
 import type { Channel, Structure } from "../model";
 import { concern } from "../nearness";
 import { structureLink } from "../route";
 import { Sparkline } from "../chart/sparkline";
 import { unitText, valueText } from "../format";
-import { alarmsOf, channelsOf, latestOfChannel, levelByChannel, summaryOf } from "../store";
+import { alarmsOf, channelsOf, isStale, latestOfChannel, levelByChannel, summaryOf } from "../store";
 import { channelName, inWords, say } from "../words";
 import { doubtOf, FreshnessLine, LevelBadge } from "./marks";
-import { LevelShape } from "../icons";
 
-const KEY_CHANNELS = 3;
+const KEY_CHANNELS = 5;
 
 export function StructureCard({ structure }: { structure: Structure }) {
   const words = say();
@@ -86,7 +85,8 @@ function mostConcerning(channels: readonly Channel[]): Channel[] {
     .map((channel) => {
       const row = latestOfChannel(channel.channel).peek();
       const level = levelByChannel.peek().get(channel.channel) ?? 0;
-      return { channel, weight: concern(channel, row?.value ?? null, level) };
+      const value = row && !isStale(row, channel) ? row.value : null;
+      return { channel, weight: concern(channel, value, level) };
     });
   weighed.sort((a, b) => b.weight - a.weight);
   return weighed.slice(0, KEY_CHANNELS).map((one) => one.channel);
@@ -99,7 +99,7 @@ function KeyValue({ channel }: { channel: Channel }) {
   if (doubt) {
     return (
       <span class="value doubtful" title={doubt}>
-        — <small>{doubt}</small>
+        {doubt}
       </span>
     );
   }

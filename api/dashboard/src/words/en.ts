@@ -5,6 +5,13 @@ export const en = {
   otherLanguage: "中文",
   otherLanguageLabel: "中文: show this page in Chinese",
 
+  spans: {
+    seconds: (count: number) => `${count} s`,
+    minutes: (count: number) => `${count} min`,
+    hours: (count: number) => `${count} h`,
+    days: (count: number) => `${count} d`,
+  },
+
   navigation: {
     label: "Views",
     overview: "Overview",
@@ -38,6 +45,7 @@ export const en = {
     dataAge: (age: string) => `Data ${age} old`,
     noData: "No data yet",
     demonstration: (rate: string) => `Demonstration · ${rate}× time`,
+    demonstrationShort: (rate: string) => `Demo ${rate}×`,
     siteTime: (zone: string) => `Time at the site (${zone})`,
   },
 
@@ -68,12 +76,9 @@ export const en = {
     title: "Structures",
     active: (count: number) => (count === 1 ? "1 active alarm" : `${count} active alarms`),
     unacknowledged: (count: number) => `${count} unacknowledged`,
-    allAcknowledged: "Nothing to acknowledge",
     technical: (count: number) =>
       count === 1 ? "1 technical fault" : `${count} technical faults`,
-    nearest: "Nearest to a limit",
     summary: "Active alarms by level",
-    open: (name: string) => `Open ${name}`,
   },
 
   alarms: {
@@ -88,10 +93,12 @@ export const en = {
     acknowledge: "Acknowledge",
     acknowledgeLong: (what: string) => `Acknowledge: ${what}`,
     acknowledgedBy: (person: string, time: string) => `Acknowledged by ${person}, ${time}`,
-    returnedAt: (time: string) => `Back to normal ${time}, nobody has acknowledged it`,
+    returnedAt: (time: string) => `Returned ${time}, unacknowledged`,
     clearedAt: (time: string) => `back to normal ${time}`,
     worst: (level: string) => `worst: ${level}`,
     source: (source: string) => `Source: ${source}`,
+    show: "Show",
+    dismiss: "Dismiss this message",
     announce: (level: string, channel: string, structure: string) =>
       `${level} alarm: ${channel}, ${structure}`,
     filters: "Filters",
@@ -147,7 +154,6 @@ export const en = {
     calculated: "calculated",
     noInstrument: "Calculated",
     openAlarms: "Open alarms of this structure",
-    chooseChannel: "Choose a channel to see its chart.",
     serial: (serial: string) => `serial no. ${serial}`,
     every: (period: string) => `every ${period}`,
     raw: "Raw value",
@@ -163,22 +169,19 @@ export const en = {
     earlier: "Earlier",
     later: "Later",
     follow: "Live",
-    following: "Following live",
     allLimits: "Show all limits",
     loading: "Loading …",
     empty: "No readings in this time range.",
     failed: "The readings could not be loaded.",
     tryAgain: "Try again",
     gap: "no good reading",
+    gaps: "Shaded: no good reading",
     zoomHint: "Drag to zoom; double-click to return.",
     limits: "Limits",
     noLimits: "This channel has no limits.",
     deadband: "Deadband",
     onDelay: "On-delay",
     offDelay: "Off-delay",
-    source: "Source",
-    rule: "Rule",
-    beyond: (count: number) => (count === 1 ? "1 limit beyond" : `${count} limits beyond`),
   },
 
   quality: {

@@ -1,0 +1,70 @@
+// Where there is no good reading a chart says so, instead of leaving the eye to guess.
+
+import type uPlot from "uplot";
+import { readNowMs } from "../clock";
+import { colour } from "../theme";
+import type { Series } from "./series";
+
+/** The newest reading may be this many periods old before the end counts as a gap. */
+const PERIODS_LATE = 5;
+const STRIPE = 7;
+
+export interface Gap {
+  readonly fromS: number;
+  readonly toS: number;
+}
+
+/** Find the stretches between good readings in which there is none; pure. */
+export function gapsOf(series: Series, nowS: number, periodS: number): Gap[] {
+  const gaps: Gap[] = [];
+  let lastGood: number | null = null;
+  let isBroken = false;
+  series.timeS.forEach((timeS, n) => {
+    if (series.value[n] == null) {
+      isBroken = true;
+      lastGood ??= timeS;
+      return;
+    }
+    if (isBroken && lastGood !== null) gaps.push({ fromS: lastGood, toS: timeS });
+    isBroken = false;
+    lastGood = timeS;
+  });
+  if (lastGood !== null && (isBroken || nowS - lastGood > PERIODS_LATE * periodS)) {
+    gaps.push({ fromS: lastGood, toS: nowS });
+  }
+  return gaps;
+}
+
+export function drawGaps(plot: uPlot, series: Series, periodS: number): void {
+  const { ctx, bbox } = plot;
+  const { min, max } = plot.scales.x!;
+  if (min == null || max == null) return;
+  const stripes = stripesOf(ctx);
+  if (!stripes) return;
+  ctx.save();
+  ctx.fillStyle = stripes;
+  for (const { fromS, toS } of gapsOf(series, readNowMs() / 1000, periodS)) {
+    if (toS < min || fromS > max) continue;
+    const left = plot.valToPos(Math.max(fromS, min), "x", true);
+    const right = plot.valToPos(Math.min(toS, max), "x", true);
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+  ctx.restore();
+}
+
+function stripesOf(ctx: CanvasRenderingContext2D): CanvasPattern | null {
+  const ratio = window.devicePixelRatio;
+  const side = Math.round(STRIPE * ratio);
+  const tile = document.createElement("canvas");
+  tile.width = side;
+  tile.height = side;
+  const pen = tile.getContext("2d");
+  if (!pen) return null;
+  pen.strokeStyle = colour("line");
+  pen.lineWidth = ratio;
+  pen.beginPath();
+  pen.moveTo(0, side);
+  pen.lineTo(side, 0);
+  pen.stroke();
+  return ctx.createPattern(tile, "repeat");
+}
