@@ -37,7 +37,7 @@ test: install
 	@$(BIN)/python -m pytest $(TESTS)
 
 scenarios: install
-	@$(BIN)/python -m pytest -m real_processes tests/scenarios tests/integration
+	@$(BIN)/python -m pytest -m all_scenarios tests/real_processes
 
 check: install
 	$(BIN)/ruff check .

@@ -158,6 +158,7 @@ def _show_new(console: Console, watcher: Watcher, shown: set[int]) -> None:
             f"{entry['change']:<11} {entry['structure'] or '':<11} {entry['channel']}  "
             f"({entry['kind']}, {entry['rule']})",
             highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -37,6 +37,7 @@ DRAINED_WITHIN_S = 30.0
 TOLD_WITHIN_S = 10.0
 LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
 LOOK_AGAIN_S = 0.05
+JOURNAL_PAGE = 500
 
 SITE = "demo-mine"
 
@@ -135,6 +136,7 @@ class Demonstration:
             self.addresses.dsn, autocommit=True
         ) as conn:
             await self._wait_until_told(conn)
+            await self._complete_entries()
             return await balance(conn, SITE, [self.spool(name) for name in DEVICES])
 
     async def stop(self) -> None:
@@ -148,6 +150,20 @@ class Demonstration:
             await self.centre.stop()
         if hasattr(self, "sink"):
             self.sink.stop()
+
+    async def _complete_entries(self) -> None:
+        """Read the journal, which knows by now when each entry was pushed."""
+        headers = {"Authorization": f"Bearer {self.watcher.token}"}
+        url = f"{self.addresses.api}/api/v1/sites/{SITE}/journal"
+        after = 0
+        async with httpx.AsyncClient(headers=headers) as client:
+            while True:
+                answer = await client.get(url, params={"after": after, "limit": JOURNAL_PAGE})
+                entries = answer.raise_for_status().json()["entries"]
+                if not entries:
+                    return
+                self.watcher.entries |= {int(one["number"]): one for one in entries}
+                after = max(self.watcher.entries)
 
     def failed_worker(self) -> Worker | None:
         """Find a process that has ended although nobody asked it to."""
