@@ -77,6 +77,7 @@ export class ChannelPlot {
         {
           ...axis,
           ticks: { ...grid, size: 4 },
+          size: 42,
           space: isNarrow ? 56 : 72,
           values: (_, instants, _axis, _space, stepS) =>
             instants.map((at) => axisInstantText(at * 1000, stepS)),

@@ -8,7 +8,7 @@ import { levelShown } from "../alarm_list";
 import { Picture } from "../icons";
 import type { Alarm } from "../model";
 import { alarms, channels, structureOf, takeAlarm } from "../store";
-import { alarmName, inWords, say } from "../words";
+import { alarmName, inWords, language, say } from "../words";
 import { LevelBadge } from "./marks";
 
 const PERSON_KEPT_AS = "groundwatch.person";
@@ -131,11 +131,12 @@ function Dialog({ alarm }: { alarm: Alarm }) {
   );
 }
 
-/** The centre's own sentence, after ours, which is in the operator's language. */
+/** The centre's own sentence, which is English; for others ours goes before it. */
 function problemText(error: unknown): string {
   const words = say().acknowledge;
   const { status, message } = error as api.ApiError;
   if (status === 0) return words.unreachable;
   const ours = status === 404 ? words.unknown : status === 503 ? words.undecided : words.rejected;
-  return message ? `${ours} (${message})` : ours;
+  if (!message) return ours;
+  return language.value === "en" ? message : `${ours} ${message}`;
 }

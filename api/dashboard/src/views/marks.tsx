@@ -3,7 +3,7 @@
 import { LevelShape, Picture } from "../icons";
 import { type Channel, isBad, type Latest, type Level, LEVEL_KEYS } from "../model";
 import { instantText } from "../format";
-import { isStale, latestOfChannel } from "../store";
+import { isStale, latestOfChannel, line } from "../store";
 import { qualityName, say } from "../words";
 
 export function LevelBadge({ level, hollow = false }: { level: Level; hollow?: boolean }) {
@@ -18,6 +18,14 @@ export function LevelBadge({ level, hollow = false }: { level: Level; hollow?: b
 /** Whether a structure's channels have current data, in words. */
 export function FreshnessLine({ channels }: { channels: readonly Channel[] }) {
   const words = say().freshness;
+  const { state: lineState, sinceMs } = line.value;
+  if (lineState === "reconnecting") {
+    return (
+      <span class="freshness stale" data-freshness="unknown">
+        {words.asOf(instantText(sinceMs))}
+      </span>
+    );
+  }
   let measured = 0;
   let stale = 0;
   for (const channel of channels) {

@@ -68,6 +68,7 @@ export const en = {
     fresh: "Data current",
     stale: (count: number, of: number) => `${count} of ${of} channels without current data`,
     unknown: "No data yet",
+    asOf: (time: string) => `As of ${time}`,
     unknownSince: (time: string) => `unknown since ${time}`,
     never: "never measured",
   },

@@ -68,6 +68,7 @@ export const zh: Words = {
     fresh: "数据及时",
     stale: (count, of) => `${of} 个测点中 ${count} 个无最新数据`,
     unknown: "尚无数据",
+    asOf: (time) => `截至 ${time}`,
     unknownSince: (time) => `自 ${time} 起不明`,
     never: "从未测得",
   },
