@@ -18,4 +18,8 @@ class Complaint:
         """Say everything in one line, in the form that editors turn into a link."""
         where = f"{self.where}: " if self.where else ""
         allowed = f" (allowed: {self.allowed})" if self.allowed else ""
-        return f"{self.file}:{self.line}:{self.column}: {where}{self.message}{allowed}"
+        text = f"{self.file}:{self.line}:{self.column}: {where}{self.message}{allowed}"
+        # What the file holds is shown, but may not move a terminal's cursor or begin a new line.
+        return "".join(
+            one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in text
+        )

@@ -204,3 +204,8 @@ _TABLE: Final[tuple[Quantity, ...]] = (
 )
 
 QUANTITIES: Final[dict[str, Quantity]] = {quantity.key: quantity for quantity in _TABLE}
+
+
+def unit_fits(quantity: str, unit: str) -> bool:
+    """Tell whether a unit is one of a known quantity's."""
+    return quantity in QUANTITIES and unit in QUANTITIES[quantity].units

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -23,11 +23,12 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from telemetry.complaint import Complaint
 
 BYTES_MAX: Final = 4 * 1024 * 1024  # Some 12,000 channels; reading them takes ten seconds.
-NODES_MAX: Final = 500_000  # So that a file of mere brackets is soon refused.
+NODES_MAX: Final = 300_000  # So that a file of mere brackets is soon refused.
 DEPTH_MAX: Final = 24  # A site file needs about fifteen.
 INTEGER_CHARACTERS_MAX: Final = 25  # What is longer counts nothing and is read as a float.
 
@@ -124,8 +125,8 @@ def _events(text: str, builder: "_Builder") -> Iterator[Event]:
         mark = Mark(place.line + 1, place.column + 1) if place else Mark(1, 1)
         context = f"{error.context}, " if error.context else ""
         builder.fail(mark, f"this is not YAML: {context}{error.problem}", "YAML 1.2")
-    except YAMLStreamError as error:
-        before = text[: getattr(error, "position", 0) or 0]
+    except ReaderError as error:
+        before = text[: error.position]
         mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
         builder.fail(mark, "a character stands here that YAML does not allow", "printable text")
     except (YAMLError, ValueError, IndexError, AttributeError, TypeError) as error:
@@ -208,7 +209,9 @@ class _Builder:
             self.open[-1].key, self.open[-1].key_mark = key, mark
             self.open[-1].expects_key = False
         else:
-            is_plain = event.style is None or event.style == ""
+            is_plain = not event.style
+            if is_plain and text == "" and self.open and self.open[-1].key is not None:
+                mark = self.open[-1].key_mark  # Nothing stands nowhere: its key's place is nearest.
             self._place(Node(mark, _scalar(text) if is_plain else text))
 
     def _begin(self, node: Node) -> None:

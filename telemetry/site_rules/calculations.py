@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from telemetry.formula import FormulaError, formula_of, why_not_a_name
 from telemetry.site import CalculatedChannel, Site
-from telemetry.site_rules.places import ChannelPlace, Finding, channels_of
+from telemetry.site_rules.places import ChannelPlace, Finding, Loc, channels_of
 
 
 def calculation_findings(site: Site) -> Iterator[Finding]:
@@ -72,17 +72,17 @@ def _input_findings(
 
 def _cycle_findings(places: dict[str, ChannelPlace]) -> Iterator[Finding]:
     """Find groups that wait for each other: an order of calculation must exist among groups."""
-    needs: dict[str, set[str]] = {}
+    # By place and not by id: two groups with one id are another complaint.
+    groups = {one.place.loc: one.place.group.id for one in places.values()}
+    needs: dict[Loc, set[Loc]] = {}
     for one in places.values():
         if isinstance(one.channel, CalculatedChannel):
-            inputs = {
-                places[key].place.group.id for key in one.channel.inputs.values() if key in places
-            }
-            needs.setdefault(one.place.group.id, set()).update(inputs - {one.place.group.id})
+            inputs = {places[key].place.loc for key in one.channel.inputs.values() if key in places}
+            needs.setdefault(one.place.loc, set()).update(inputs - {one.place.loc})
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
-        first, *others = reversed(error.args[1])
-        at = next(one.place for one in places.values() if one.place.group.id == first)
-        message = f"calculated groups need each other: {' needs '.join([first, *others])}"
-        yield Finding(at.loc, message, "inputs that lead to measured channels in the end")
+        circle = list(reversed(error.args[1]))
+        names = " needs ".join(groups[loc] for loc in circle)
+        message = f"calculated groups need each other: {names}"
+        yield Finding(circle[0], message, "inputs that lead to measured channels in the end")

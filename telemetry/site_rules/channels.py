@@ -1,6 +1,5 @@
 """Rules about single channels: quantity and unit, ranges, named states."""
 
-from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
@@ -81,13 +80,14 @@ def _state_findings(one: ChannelPlace) -> Iterator[Finding]:
 def _state_name_findings(one: ChannelPlace) -> Iterator[Finding]:
     states = one.channel.states or {}
     for language in ("en", "zh"):
-        names = Counter(getattr(state.name, language) for state in states.values())
+        holder: dict[str, int] = {}
         for number, state in states.items():
             name = getattr(state.name, language)
-            if names[name] > 1:
-                message = f"several states are called {name}"
+            if name in holder:
+                message = f"the state {holder[name]} is called {name} already"
                 place = (*one.loc, "states", str(number), "name", language)
                 yield Finding(place, message, "a name of its own for each state")
+            holder.setdefault(name, number)
     for number in states:
         if abs(number) > STATE_MOST:
             message = f"no register shows the number {number} exactly"

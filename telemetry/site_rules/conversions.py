@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from telemetry.conversion import companions_of
-from telemetry.quantities import QUANTITIES
+from telemetry.quantities import QUANTITIES, unit_fits
 from telemetry.site import (
     Channel,
     Linear,
@@ -32,7 +32,7 @@ def conversion_findings(site: Site) -> Iterator[Finding]:
 def _sheet_findings(one: ChannelPlace, channel: Channel) -> Iterator[Finding]:
     """Check the numbers of the calibration sheet."""
     conversion, loc = channel.conversion, (*one.loc, "conversion")
-    if isinstance(conversion, Thermistor) and channel.unit != "°C":
+    if isinstance(conversion, Thermistor) and channel.unit != "°C" and _unit_fits(one):
         message = f"a thermistor gives °C, the channel says {channel.unit}"
         yield Finding((*one.loc, "unit"), message, "°C")
     forgetful: tuple[str, ...] | None = None
@@ -69,13 +69,15 @@ def _companion_findings(
         if companion is None:
             message = f"the channel {correction.channel} is unknown"
             yield Finding(loc, message, "a channel of the same group", correction.channel)
-        elif companion.place is not one.place and companion.place.loc != one.place.loc:
+        elif companion.place.loc != one.place.loc:
             message = (
                 f"the channel {correction.channel} is read by the group "
                 f"{companion.place.group.id}, at other instants"
             )
             allowed = "a channel of the same group; for another one use a calculated channel"
             yield Finding(loc, message, allowed)
+        elif not _unit_fits(companion):
+            continue  # Complained about where it stands.
         elif role == "temperature" and companion.channel.unit != "°C":
             message = f"the correction counts from zero_c, but {correction.channel} is not in °C"
             yield Finding(loc, message, "a channel in °C")
@@ -88,20 +90,22 @@ def _barometer_findings(
 ) -> Iterator[Finding]:
     """Refuse a barometer whose numbers cannot be subtracted from the pressure."""
     loc = (*one.loc, "conversion", "barometer", "channel")
-    quantity = QUANTITIES.get(companion.channel.quantity)
-    own = QUANTITIES.get(channel.quantity)
-    if quantity is not None and quantity.dimension != "pressure":
+    if QUANTITIES[companion.channel.quantity].dimension != "pressure":
         message = f"the channel {companion.channel.id} is no pressure"
         yield Finding(loc, message, "a channel that measures a pressure")
     elif (
-        own is not None
-        and own.dimension == "pressure"
-        and channel.conversion is not None
-        and getattr(channel.conversion, "scale", 1.0) == 1.0
+        _unit_fits(one)
+        and QUANTITIES[channel.quantity].dimension == "pressure"
+        and isinstance(channel.conversion, VibratingWire)
+        and channel.conversion.scale == 1.0
         and companion.channel.unit != channel.unit
     ):
         message = f"{companion.channel.unit} cannot be subtracted from {channel.unit}"
         yield Finding(loc, message, f"a barometer in {channel.unit}")
+
+
+def _unit_fits(one: ChannelPlace) -> bool:
+    return unit_fits(one.channel.quantity, one.channel.unit)
 
 
 def _cycle_findings(place: GroupPlace) -> Iterator[Finding]:
