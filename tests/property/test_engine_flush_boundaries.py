@@ -32,8 +32,14 @@ HIGH = limit(blue=4.0, yellow=5.0, red=7.0, deadband=1.0, on_delay_s=30.0, off_d
 LOW = limit("low", blue=3.0, orange=1.0, deadband=0.5)
 RATE = limit(blue=100.0, red=400.0, window_s=40.0, deadband=10.0)
 SUM = calculated("sum", 0, "a + b", inputs={"a": "a0", "b": "b0"}, limits=[HIGH], max_age_s=45.0)
+# Needs what the sum is made of, too: the two groups pass the same values at different ticks.
 TWICE = calculated(
-    "twice", 0, "2 * s - c", inputs={"s": "sum", "c": "c0"}, limits=[LOW], rate_limits=[RATE]
+    "twice",
+    0,
+    "2 * s - c - a",
+    inputs={"s": "sum", "c": "c0", "a": "a0"},
+    limits=[LOW],
+    rate_limits=[RATE],
 )
 
 

@@ -230,6 +230,21 @@ def test_a_calculated_channel_raises_at_its_tick_and_has_no_quality_alarm() -> N
     assert outcome.calculated[0].value.tolist() == [[1.5]]
 
 
+def test_a_calculated_channel_may_be_computed_from_another_at_the_same_instant() -> None:
+    watch = Watch(
+        plan(
+            {"pond": [channel("pond", 0)]},
+            {
+                "doubles": [calculated("double", 0, "2 * s", inputs={"s": "sum"})],
+                "sums": [calculated("sum", 0, "p + 1", inputs={"p": "pond"})],
+            },
+        )
+    )
+    outcome = watch.flush(scans(0, [minute(1), minute(2)], [10.0, 20.0]))
+    values = {one.group: one.value[:, 0].tolist() for one in outcome.calculated}
+    assert values == {1: [22.0, 42.0], 2: [11.0, 21.0]}
+
+
 def test_a_group_stands_once_in_a_flush() -> None:
     with pytest.raises(AssertionError, match="one group's scans"):
         pond().flush(at(1, 1.0), at(2, 1.0))
