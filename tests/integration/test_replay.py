@@ -1,5 +1,8 @@
 """Real instruments' files, replayed as registers: first over a socket, then judged in process."""
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from simulators.device_server import DeviceServer
 from simulators.registers import raw_in, word_count
 from simulators.replay import LoggerUnit, Replay, ReplayError, read_replay
 from simulators.units import Refusal
-from telemetry.clock import instant_at, instant_us
+from telemetry.clock import MachineClock, ScenarioClock, instant_at, instant_us, write_clock_file
 from telemetry.conversion import GroupConverter
 from telemetry.plan import GroupPlan, SitePlan, plan_of
 from telemetry.quality import Quality
@@ -22,7 +25,8 @@ from telemetry.scan import JudgedScans
 from telemetry.site import Channel, Level, ScanGroup
 from telemetry.site_file import read_site_file
 
-HERE = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "tests" / "data"
 REAL = Path(__file__).parents[3] / "shared" / "data"
 MUKILTEO = ("usgs_mukilteo_mvd116_14d.tsv", "usgs_mukilteo_barometer_14d.tsv")
 POND = ("tailings_pond_2020_5min.csv",)
@@ -123,6 +127,39 @@ async def test_a_gap_answers_busy_over_the_wire(tmp_path: Path) -> None:
     assert row.registers == [0x3FC0, 0, 201]
     assert gap.isError()
     assert gap.exception_code == 6  # Server device busy.
+
+
+async def test_a_replay_runs_as_a_process_and_begins_with_the_shared_clock(tmp_path: Path) -> None:
+    own(tmp_path)
+    clock = tmp_path / "clock.json"
+    files = ("--mapping", str(tmp_path / "own.toml"), "--file", str(tmp_path / "own.csv"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "groundwatch.py"), "simulate", "replay"),
+        *(*files, "--clock", str(clock)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "GROUNDWATCH_SUPERVISED": "0"},
+    )
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 30.0)).decode().strip()
+        port = int(line.removeprefix("listening on 127.0.0.1:"))
+        client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=5.0, retries=0)
+        assert await client.connect()
+        early = await client.read_holding_registers(5, count=3, device_id=4)
+        # A clock so slow that it stands at the first row for as long as the test may take.
+        write_clock_file(clock, ScenarioClock(MachineClock().now_us(), BEGAN_US, 0.001))
+        row = await client.read_holding_registers(5, count=3, device_id=4)
+        client.close()
+        process.terminate()
+        code = await asyncio.wait_for(process.wait(), 10.0)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert early.exception_code == 6  # Before its clock there is no row.
+    assert row.registers == [0x3FC0, 0, 201]
+    assert code == 0
 
 
 def scans_of(unit: LoggerUnit, group: GroupPlan, replay: Replay) -> JudgedScans:
