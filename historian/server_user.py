@@ -15,6 +15,7 @@ from pathlib import Path
 
 # Accounts that own nothing of value, most fitting first; any other account will do too.
 ACCOUNTS = ("postgres", "groundwatch", "nobody", "daemon")
+NAMESPACE = ("unshare", "--user")
 PROBE_TIMEOUT_S = 20.0
 
 
@@ -50,12 +51,7 @@ def choose_user(cluster: Path) -> RunAs:
     if owner != 0:  # It was made by a normal user, or by the second way below: stay with it.
         return RunAs(uid=owner, gid=cluster.stat().st_gid)
     account = _unprivileged_account()
-    namespace = (
-        "unshare",
-        "--user",
-        f"--map-user={account.pw_uid}",
-        f"--map-group={account.pw_gid}",
-    )
+    namespace = (*NAMESPACE, f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}")
     if _works(namespace):
         return RunAs(prefix=namespace)
     return RunAs(uid=account.pw_uid, gid=account.pw_gid)
@@ -69,28 +65,48 @@ def hand_over(directory: Path, run_as: RunAs) -> None:
         os.chown(path, run_as.uid, run_as.gid, follow_symlinks=False)
 
 
+def refuse_unreachable(data: Path, run_as: RunAs) -> None:
+    """Refuse a data directory that the account cannot reach from the root directory down."""
+    if run_as.uid is None or _works(("test", "-x", str(data)), run_as):
+        return
+    raise NoUserError(
+        f"PostgreSQL may not run as root, and the user {_name_of(run_as.uid)} cannot enter {data}. "
+        f"Give a --data directory whose parents every user may enter, such as "
+        f"/var/lib/groundwatch; or start Groundwatch as a normal user; or allow user namespaces "
+        f"(in a container: the unshare system call)."
+    )
+
+
 def reachable_programs(programs: Path, copies: Path, run_as: RunAs) -> Path:
     """Return a directory of programs that the account can run, copying them if it must.
 
-    The wheel may lie below a directory that only root may enter, such as /root. Its directories
-    `lib` and `share` stand beside `bin` and are found by PostgreSQL relative to it.
+    The wheel may lie below a directory that only root may enter, such as /root. Programs find
+    their libraries and tables by their way through the wheel, so the copy keeps that way.
     """
     if run_as.uid is None or _runs(programs, run_as):
         return programs
-    copied = copies / "bin"
-    if not (copied / "postgres").exists():
+    programs = programs.resolve()
+    package = programs.parent.parent
+    copied = copies / package.name / programs.parent.name / programs.name
+    if not copies.exists():
         draft = copies.with_name(copies.name + ".draft")
         shutil.rmtree(draft, ignore_errors=True)
         for part in ("bin", "lib", "share"):
-            shutil.copytree(programs.parent / part, draft / part, symlinks=True)
-        draft.chmod(0o755)
+            shutil.copytree(
+                programs.parent / part,
+                draft / package.name / programs.parent.name / part,
+                symlinks=True,
+            )
+        for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
+            if libraries.is_dir():
+                shutil.copytree(libraries, draft / libraries.relative_to(package.parent))
+        for directory in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+            directory.chmod(0o755)
         draft.rename(copies)
     if not _runs(copied, run_as):
         raise NoUserError(
-            f"PostgreSQL may not run as root, and the user {_name_of(run_as.uid)} cannot enter "
-            f"{copies}. Give a --data directory whose parents every user may enter, such as "
-            f"/var/lib/groundwatch; or start Groundwatch as a normal user; or allow user "
-            f"namespaces (in a container: the unshare system call)."
+            f"The user {_name_of(run_as.uid)} cannot run PostgreSQL's programs in {copied}. "
+            f"Remove {copies} and start again; they are copied there from the wheel."
         )
     return copied
 
