@@ -51,7 +51,8 @@ export const unitText = (unit: string): string => (unit === "1" || unit === "sta
 
 export function withUnit(value: string, unit: string): string {
   const shown = unitText(unit);
-  return shown && value !== MISSING ? `${value} ${shown}` : value;
+  if (!shown || value === MISSING) return value;
+  return shown === "°" ? value + shown : `${value} ${shown}`;
 }
 
 /** A value of a channel: a number with its digits, or the name of a state. */

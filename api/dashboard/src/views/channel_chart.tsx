@@ -16,6 +16,7 @@ import { levelShown } from "../alarm_list";
 const HOUR_S = 3600;
 const SPANS_S = [HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S];
 const SPAN_KEPT_AS = "groundwatch.span";
+const LIMITS_KEPT_AS = "groundwatch.limits";
 /** Two points a pixel column (its minimum and maximum) are all that a screen can show. */
 const POINTS = 1600;
 
@@ -26,6 +27,9 @@ function keptSpanS(): number | null {
   const kept = Number(localStorage.getItem(SPAN_KEPT_AS));
   return SPANS_S.includes(kept) ? kept : null;
 }
+
+/** Whether limits far away from the data are to be in sight too. */
+const allLimits = signal(localStorage.getItem(LIMITS_KEPT_AS) === "all");
 
 /** Where time runs fast an hour is a minute, and a day has not been measured yet. */
 const spanShownS = (): number => spanS.value ?? (rate.value === 1 ? 24 * HOUR_S : HOUR_S);
@@ -38,7 +42,6 @@ export function ChannelChart({ channel }: { channel: Channel }) {
   const live = useMemo(() => new LiveSeries(channel, spanShownS(), POINTS), [channel]);
   const still: Still = useSignal(null);
   const under = useSignal<Under | null>(null);
-  const allLimits = useSignal(false);
   useEffect(() => () => live.end(), [live]);
   useEffect(() => {
     const stretch = still.value;
@@ -50,7 +53,7 @@ export function ChannelChart({ channel }: { channel: Channel }) {
   void live.version.value;
   return (
     <figure class="chart">
-      <Toolbar still={still} allLimits={allLimits} hasLimits={channel.limits.length > 0} />
+      <Toolbar still={still} hasLimits={channel.limits.length > 0} />
       <p class="readout" aria-live="off">
         {under.value ? (
           <>
@@ -66,7 +69,7 @@ export function ChannelChart({ channel }: { channel: Channel }) {
           </span>
         )}
       </p>
-      <Plot channel={channel} live={live} still={still} under={under} allLimits={allLimits} />
+      <Plot channel={channel} live={live} still={still} under={under} />
       <div class="chart-news" role="status">
         {live.loading.value === "loading" && count === 0 && words.loading}
         {live.loading.value === "ready" && count === 0 && words.empty}
@@ -88,13 +91,11 @@ function Plot({
   live,
   still,
   under,
-  allLimits,
 }: {
   channel: Channel;
   live: LiveSeries;
   still: Still;
   under: Signal<Under | null>;
-  allLimits: Signal<boolean>;
 }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<ChannelPlot | null>(null);
@@ -162,15 +163,7 @@ function Plot({
   );
 }
 
-function Toolbar({
-  still,
-  allLimits,
-  hasLimits,
-}: {
-  still: Still;
-  allLimits: Signal<boolean>;
-  hasLimits: boolean;
-}) {
+function Toolbar({ still, hasLimits }: { still: Still; hasLimits: boolean }) {
   const words = say().chart;
   const isLive = still.value === null;
   const move = (by: number): void => {
@@ -232,6 +225,7 @@ function Toolbar({
             checked={allLimits.value}
             onChange={(event) => {
               allLimits.value = event.currentTarget.checked;
+              localStorage.setItem(LIMITS_KEPT_AS, allLimits.value ? "all" : "near");
             }}
           />
           {words.allLimits}

@@ -2,9 +2,8 @@
 
 import { byUrgency } from "../alarm_list";
 import { instantText, numberText, spanText, unitText, valueText, withUnit } from "../format";
-import { LevelShape, Picture } from "../icons";
+import { LevelShape } from "../icons";
 import { COLOURED, type Channel, LEVEL_KEYS, type Limit } from "../model";
-import { structureLink } from "../route";
 import { alarms, latestOfChannel, levelByChannel } from "../store";
 import { channelName, inWords, named, qualityName, quantityName, say } from "../words";
 import { AlarmRow } from "./alarm_row";
@@ -12,7 +11,6 @@ import { ChannelChart } from "./channel_chart";
 import { doubtOf, LevelBadge } from "./marks";
 
 export function ChannelPanel({ channel }: { channel: Channel }) {
-  const words = say();
   const own = [...alarms.value.values()]
     .filter((alarm) => alarm.channel === channel.channel)
     .sort(byUrgency);
@@ -22,13 +20,6 @@ export function ChannelPanel({ channel }: { channel: Channel }) {
         <header>
           <h2>{channelName(channel)}</h2>
           <LevelBadge level={levelByChannel.value.get(channel.channel) ?? 0} />
-          <a
-            class="button quiet"
-            href={structureLink(channel.structure)}
-            aria-label={words.acknowledge.cancel}
-          >
-            <Picture of="close" />
-          </a>
         </header>
         <Present channel={channel} />
         <ChannelChart channel={channel} />

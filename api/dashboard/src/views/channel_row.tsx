@@ -6,13 +6,12 @@ import { type Step, nearestLimit, nearness, stepsOf } from "../nearness";
 import { structureLink } from "../route";
 import { unitText, valueText } from "../format";
 import { latestOfChannel, levelByChannel } from "../store";
-import { channelName, say } from "../words";
+import { channelName } from "../words";
 import { doubtOf } from "./marks";
 
 const GAUGE_WIDTH = 84;
 
 export function ChannelRow({ channel, isChosen }: { channel: Channel; isChosen: boolean }) {
-  const words = say();
   const row = latestOfChannel(channel.channel).value;
   const level = levelByChannel.value.get(channel.channel) ?? 0;
   const doubt = doubtOf(channel, row);
@@ -31,7 +30,6 @@ export function ChannelRow({ channel, isChosen }: { channel: Channel; isChosen: 
         <span class="name">
           {level > 0 && <LevelShape level={level} />}
           {channelName(channel)}
-          {channel.calculated && <span class="tag">{words.structure.calculated}</span>}
         </span>
         {doubt ? (
           <>

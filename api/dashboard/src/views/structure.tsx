@@ -1,19 +1,36 @@
 // One structure: its channels by station and instrument, and the chart of the chosen one.
 
-import { KindIcon } from "../icons";
+import { useMemo } from "preact/hooks";
+import { KindIcon, Picture } from "../icons";
 import type { Channel, Instrument, Named } from "../model";
 import { OVERVIEW, structureLink } from "../route";
 import { byUrgency } from "../alarm_list";
-import { alarmsOf, channels, channelsOf, isLoaded, structureOf, summaryOf } from "../store";
+import {
+  alarmsOf,
+  channels,
+  channelsOf,
+  isLoaded,
+  mostConcerning,
+  structureOf,
+  summaryOf,
+} from "../store";
 import { inWords, named, say } from "../words";
 import { AlarmRow } from "./alarm_row";
 import { ChannelPanel } from "./channel_panel";
 import { ChannelRow } from "./channel_row";
 import { FreshnessLine, LevelBadge } from "./marks";
 
-export function StructureView({ structure: key, channel }: { structure: string; channel: string | null }) {
+export function StructureView({
+  structure: key,
+  channel,
+}: {
+  structure: string;
+  channel: string | null;
+}) {
   const words = say();
   const structure = structureOf(key);
+  // Until somebody chooses, the channel that was nearest to trouble when the view was opened.
+  const first = useMemo(() => mostConcerning(channelsOf(key))[0] ?? channelsOf(key)[0] ?? null, [key]);
   if (!structure) {
     return (
       <main id="content">
@@ -23,12 +40,13 @@ export function StructureView({ structure: key, channel }: { structure: string; 
   }
   const own = channelsOf(key);
   const open = alarmsOf(key).sort(byUrgency);
-  const chosen = (channel === null ? undefined : channels.value.get(channel)) ?? null;
+  const chosen = (channel === null ? undefined : channels.value.get(channel)) ?? first;
+  const others = open.filter((alarm) => alarm.channel !== chosen?.channel);
   return (
-    <main class={`structure${chosen ? " has-choice" : ""}`} id="content" data-testid="structure-view">
+    <main class="structure" id="content" data-testid="structure-view">
       <header class="structure-head">
         <a class="back" href={OVERVIEW} aria-label={words.navigation.overview}>
-          ←
+          <Picture of="back" />
         </a>
         <KindIcon kind={structure.kind} size={34} />
         <h1>
@@ -41,16 +59,16 @@ export function StructureView({ structure: key, channel }: { structure: string; 
       <div class="structure-body">
         <section class="channels" aria-label={words.structure.channels}>
           {stationsOf(own).map((station) => (
-            <Station key={station.station.id} station={station} chosen={channel} />
+            <Station key={station.station.id} station={station} chosen={chosen?.channel ?? null} />
           ))}
         </section>
         <section class="detail">
           {chosen && <ChannelPanel key={chosen.channel} channel={chosen} />}
-          {!chosen && open.length > 0 && (
+          {others.length > 0 && (
             <>
               <h2>{words.structure.openAlarms}</h2>
               <ul class="alarm-list compact">
-                {open.map((alarm) => (
+                {others.map((alarm) => (
                   <AlarmRow key={alarm.occurrence} alarm={alarm} />
                 ))}
               </ul>
@@ -100,7 +118,7 @@ function Station({ station, chosen }: { station: StationGroup; chosen: string | 
       <h2>{named(station.station)}</h2>
       {station.instruments.map(({ instrument, channels }) => (
         <div class="instrument" key={instrument?.id ?? ""}>
-          {channels.length > 1 && (
+          {(channels.length > 1 || !instrument) && (
             <h3>
               {instrument ? named(instrument) : words.noInstrument}
               {instrument?.serial && <small>{words.serial(instrument.serial)}</small>}

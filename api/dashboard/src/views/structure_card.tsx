@@ -4,11 +4,17 @@ import { useMemo } from "preact/hooks";
 import { rate } from "../clock";
 import { KindIcon, LevelShape } from "../icons";
 import type { Channel, Structure } from "../model";
-import { concern } from "../nearness";
 import { structureLink } from "../route";
 import { Sparkline } from "../chart/sparkline";
 import { unitText, valueText } from "../format";
-import { alarmsOf, channelsOf, isStale, latestOfChannel, levelByChannel, summaryOf } from "../store";
+import {
+  alarmsOf,
+  channelsOf,
+  latestOfChannel,
+  levelByChannel,
+  mostConcerning,
+  summaryOf,
+} from "../store";
 import { channelName, inWords, say } from "../words";
 import { doubtOf, FreshnessLine, LevelBadge } from "./marks";
 
@@ -56,7 +62,7 @@ function KeyChannels({ structure, channels }: { structure: string; channels: rea
   const levels = levelByChannel.value;
   // Chosen anew when a level changes, not at every reading: rows must not jump under a finger.
   const chosen = useMemo(
-    () => mostConcerning(channels),
+    () => mostConcerning(channels).slice(0, KEY_CHANNELS),
     [levels, channels.length, channels[0]?.channel],
   );
   const spanS = rate.value === 1 ? 86_400 : 3_600;
@@ -65,7 +71,9 @@ function KeyChannels({ structure, channels }: { structure: string; channels: rea
       {chosen.map((channel) => (
         <li key={channel.channel}>
           <a href={structureLink(structure, channel.channel)}>
-            <span class="name">{channelName(channel)}</span>
+            <span class="name" title={channelName(channel)}>
+              {channelName(channel)}
+            </span>
             <Sparkline
               channel={channel}
               spanS={spanS}
@@ -77,19 +85,6 @@ function KeyChannels({ structure, channels }: { structure: string; channels: rea
       ))}
     </ul>
   );
-}
-
-function mostConcerning(channels: readonly Channel[]): Channel[] {
-  const weighed = channels
-    .filter((channel) => channel.limits.length > 0 || channel.states)
-    .map((channel) => {
-      const row = latestOfChannel(channel.channel).peek();
-      const level = levelByChannel.peek().get(channel.channel) ?? 0;
-      const value = row && !isStale(row, channel) ? row.value : null;
-      return { channel, weight: concern(channel, value, level) };
-    });
-  weighed.sort((a, b) => b.weight - a.weight);
-  return weighed.slice(0, KEY_CHANNELS).map((one) => one.channel);
 }
 
 function KeyValue({ channel }: { channel: Channel }) {
@@ -104,7 +99,7 @@ function KeyValue({ channel }: { channel: Channel }) {
     );
   }
   return (
-    <span class="value">
+    <span class={`value${channel.states ? " named" : ""}`}>
       {level > 0 && <LevelShape level={level} />}
       {valueText(channel, row?.value ?? null)} <small>{unitText(channel.unit)}</small>
     </span>

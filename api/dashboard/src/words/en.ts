@@ -152,9 +152,8 @@ export const en = {
   structure: {
     notFound: "There is no such structure.",
     channels: "Channels",
-    calculated: "calculated",
     noInstrument: "Calculated",
-    openAlarms: "Open alarms of this structure",
+    openAlarms: "Other open alarms of this structure",
     serial: (serial: string) => `serial no. ${serial}`,
     every: (period: string) => `every ${period}`,
     raw: "Raw value",

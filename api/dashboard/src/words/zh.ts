@@ -150,9 +150,8 @@ export const zh: Words = {
   structure: {
     notFound: "没有这个监测对象。",
     channels: "测点",
-    calculated: "计算",
     noInstrument: "计算量",
-    openAlarms: "该对象的未关闭报警",
+    openAlarms: "该对象的其他未关闭报警",
     serial: (serial) => `编号 ${serial}`,
     every: (period) => `每 ${period}`,
     raw: "原始值",
