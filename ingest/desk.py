@@ -19,6 +19,28 @@ from telemetry.plan import SitePlan
 COMPLAINTS_APART_US = 60 * 1_000_000  # The same about the same edge or group, at most this often.
 
 
+@dataclass(frozen=True, slots=True)
+class Complaints:
+    """When what was last complained about, so that a broken edge floods no journal.
+
+    A flush works on a copy, which counts once it is committed: a failed one has told nobody.
+    """
+
+    told_us: dict[tuple[str, str], int]  # By subject and reason.
+
+    def copy(self) -> "Complaints":
+        """Make complaints of a flush's own."""
+        return Complaints(dict(self.told_us))
+
+    def may_tell(self, subject: str, reason: str, at_us: int) -> bool:
+        """Tell whether it is time to complain again, and note that it is done."""
+        last_us = self.told_us.get((subject, reason))
+        if last_us is not None and abs(at_us - last_us) < COMPLAINTS_APART_US:
+            return False
+        self.told_us[subject, reason] = at_us
+        return True
+
+
 @dataclass(eq=False)
 class SiteDesk:
     """One site, as far as it does not change while this process owns it."""
@@ -38,7 +60,7 @@ class SiteDesk:
     checkpoint_flush_id: int = 0
     flush_id: int = 0
     configuration_is_new: bool = False
-    complained_us: dict[tuple[str, str], int] = field(default_factory=dict)
+    complaints: Complaints = field(default_factory=lambda: Complaints({}))
 
     @property
     def key(self) -> str:
@@ -49,14 +71,6 @@ class SiteDesk:
     def edges_back(self) -> set[tuple[str, str]]:
         """Edges whose line is open now."""
         return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
-
-    def may_complain(self, subject: str, reason: str, at_us: int) -> bool:
-        """Tell whether it is time to complain again, so that a broken edge floods no journal."""
-        last_us = self.complained_us.get((subject, reason))
-        if last_us is not None and abs(at_us - last_us) < COMPLAINTS_APART_US:
-            return False
-        self.complained_us[subject, reason] = at_us
-        return True
 
     def resume(self, state: EngineState, flush_id: int, checkpoint_flush_id: int) -> None:
         """Go on from a recovered state."""

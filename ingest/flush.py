@@ -42,6 +42,7 @@ from historian.writer import (
 )
 from ingest.desk import SiteDesk
 from ingest.preparation import GoodBlock, Prepared, about_edge
+from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
 
@@ -109,7 +110,10 @@ async def _differing_repeats(
     found: list[Happening] = []
     for arrival, repeat in prepared.repeated:
         hashes = await block_hashes(conn, arrival.stream.stream_id, [repeat.seq])
-        if hashes.get(repeat.seq, repeat.hash) != repeat.hash:
+        differs = hashes.get(repeat.seq, repeat.hash) != repeat.hash
+        if differs and prepared.complaints.may_tell(
+            arrival.stream.edge, "content_differs", arrival.received_us
+        ):
             found.append(about_edge(desk, arrival, "content_differs", {"seq": repeat.seq}))
     return found
 
@@ -129,8 +133,9 @@ def _wild(desk: SiteDesk, block: GoodBlock) -> list[ScanWrite]:
 def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
     judged = block.judged.judged
     raw = block.judged.raw
-    extra = raw.shape[1] - judged.value.shape[1]  # Slots of channels that have left the site file.
     rows = len(raw)
+    # Channels that have left the site file: nobody knows any more what their numbers mean.
+    left = (rows, raw.shape[1] - judged.value.shape[1])
     return ScanWrite(
         group_id=desk.ids.group_ids[block.judged.group],
         stream_id=block.arrival.stream.stream_id,
@@ -139,8 +144,8 @@ def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
         judged_us=judged.judged_us,
         ordinal=np.arange(rows, dtype=np.int16),
         raw=raw,
-        value=np.hstack([judged.value, raw[:, raw.shape[1] - extra :]]),
-        quality=np.hstack([judged.quality, np.zeros((rows, extra), dtype=np.int16)]),
+        value=np.hstack([judged.value, np.full(left, np.nan)]),
+        quality=np.hstack([judged.quality, np.full(left, Quality.NO_VALUE, dtype=np.int16)]),
     )
 
 

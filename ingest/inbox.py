@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from telemetry.frames import refusal
 from telemetry.ranges import Range, RangeSet
 from telemetry.uplink import BlockReceived, CentreSide, LostDeclared, Repeated
 
@@ -45,6 +46,14 @@ class Stream:
     delivered: RangeSet  # Committed in the database, or recorded there as lost.
     pending: RangeSet = field(default_factory=RangeSet)  # Handed over, not yet committed.
     line: Line | None = None
+
+    def give_up(self, ranges: Iterable[Range], message: str) -> None:
+        """Forget what can't be recorded, and end the line over which it came."""
+        for first, last in ranges:
+            self.pending.remove(first, last)
+        if self.line is not None:
+            self.line.tell(refusal("protocol", message))
+            self.line.close()
 
     def settle(self, ranges: Iterable[Range]) -> None:
         """Note what has been committed, and acknowledge it if the edge is there."""
@@ -115,6 +124,10 @@ class Inbox:
             chosen.append(arrival)
             weight += arrival.weight
         return chosen
+
+    def waiting_since_s(self, count: int) -> float | None:
+        """Return when the oldest arrival came that is not among the first so many."""
+        return self._arrivals[count].heard_s if count < len(self._arrivals) else None
 
     def drop(self, count: int) -> None:
         """Take the oldest arrivals out: they are committed."""

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class StreamRefusedError(Exception):
-    """A stream that this centre does not take."""
+    """A stream that this centre does not take, or not now."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:
         super().__init__(message)
@@ -49,8 +49,9 @@ class LineParts:
 
     inbox: Inbox
     clock: Clock
+    # Both raise StreamRefusedError.
     verify: Callable[[str], Awaitable[Token | None]]
-    open_stream: Callable[[Hello], Awaitable[Stream]]  # Raises StreamRefusedError.
+    open_stream: Callable[[Hello], Awaitable[Stream]]
     callers: dict[ServerConnection, Token] = field(default_factory=dict)
 
 
@@ -90,7 +91,17 @@ async def _admit(
     site = path.removeprefix(PATH_PREFIX)
     if not path.startswith(PATH_PREFIX) or "/" in site:
         return connection.respond(HTTPStatus.NOT_FOUND, "Edges connect to /edge/v1/<site>.\n")
-    token = await parts.verify(_bearer(request.headers))
+    return await _admit_edge(parts, connection, request, site)
+
+
+async def _admit_edge(
+    parts: LineParts, connection: ServerConnection, request: Request, site: str
+) -> Response | None:
+    try:
+        token = await parts.verify(_bearer(request.headers))
+    except StreamRefusedError as refused:
+        metrics.LINES_REFUSED.labels(refused.code).inc()
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{refused.message}\n")
     if token is None:
         metrics.LINES_REFUSED.labels("unauthorised").inc()
         return connection.respond(

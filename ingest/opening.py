@@ -36,13 +36,13 @@ async def open_site(dsn: str, path: Path, clock: Clock) -> SiteDesk:
     document = path.read_text(encoding="utf-8")
     plan = plan_of(read_site_text(document, str(path)))
     async with await connect(dsn, name="opening", autocommit=True) as conn:
+        async with conn.transaction(force_rollback=True):  # Refused before anything is taken over.
+            await register_site(conn, plan, document, clock.now_us())
         before = await _configuration_in_force(conn, plan.site.site)
         if before is not None and before[1] != document:
             await _finish_old_configuration(conn, *before, clock)
         ids = await register_site(conn, plan, document, clock.now_us())
-        desk = await _desk_of(conn, plan, ids)
-        desk.configuration_is_new = before is None or before[1] != document
-        return desk
+        return await _desk_of(conn, plan, ids)
 
 
 async def _configuration_in_force(conn: AsyncConnection, site: str) -> tuple[str, str] | None:

@@ -2,8 +2,8 @@
 
 Whatever goes wrong in it, the way back is the same as after a crash: the state is thrown away and
 recovered from the database, arrivals that turn out to be committed are acknowledged, the rest is
-tried again. A flush that fails twice for its content is cut in half until the one block that
-can't be stored stands alone; that goes to quarantine, and everything else is stored.
+tried again. A flush that fails for its content is cut in half until the one block that can't be
+stored stands alone; when it fails once more it goes to quarantine, and everything else is stored.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ from ingest import metrics
 from ingest.desk import SiteDesk
 from ingest.flush import Written, write_flush
 from ingest.inbox import Arrival, Inbox
-from ingest.preparation import Prepared, prepare
+from ingest.preparation import CONDEMNED, Prepared, prepare
 from ingest.recovery import recover
 from ingest.silence import has_settled
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
 from telemetry.frames import rejection
+from telemetry.uplink import BlockReceived
 
 FLUSH_EVERY_S = 0.1
 LOOK_AROUND_EVERY_S = 0.25  # For silences and excused ticks, when nothing arrives.
@@ -57,7 +58,9 @@ class Pipeline:
         self._destinations = destinations
         self._started_s = real_monotonic_s()
         self._arrivals_max = ARRIVALS_MAX
-        self._condemned: Arrival | None = None
+        self._suspect: Arrival | None = None  # Failed alone.
+        self._condemned: Arrival | None = None  # Failed alone twice.
+        self._weeks_us: set[int] = set()  # That are known to have room in the store.
         self._asked = asyncio.Event()  # An operator wants something.
 
     def wake_for_action(self) -> None:
@@ -88,6 +91,13 @@ class Pipeline:
                     return
             await _pause(stop, RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)])
             attempt += 1
+            self._await_edges_again()
+
+    def _await_edges_again(self) -> None:
+        """Wait for all edges as after a start: without a database they may have hung up."""
+        self._started_s = real_monotonic_s()
+        for desk in self._desks:
+            desk.known_edges |= {(desk.key, edge) for edge, _ in desk.streams}
 
     async def _flush_until(
         self, conn: AsyncConnection, maker: AsyncConnection, stop: asyncio.Event
@@ -122,15 +132,22 @@ class Pipeline:
             await self._recover_all(conn)
             self._narrow_down(arrivals)
         else:
-            self._condemned = None
+            self._suspect = self._condemned = None
             self._arrivals_max = min(ARRIVALS_MAX, self._arrivals_max * 2)
 
     def _narrow_down(self, arrivals: Sequence[Arrival]) -> None:
         """Halve the next flush, until the one arrival that can't be stored is known."""
-        if len(arrivals) > 1:
-            self._arrivals_max = max(1, len(arrivals) // 2)
-        elif len(arrivals) == 1:
-            self._condemned = arrivals[0]
+        self._arrivals_max = max(1, len(arrivals) // 2)
+        if len(arrivals) != 1:
+            return
+        (alone,) = arrivals
+        if self._suspect is not alone:
+            self._suspect = alone
+        elif isinstance(alone.event, BlockReceived):
+            self._condemned = alone
+        else:  # There are no bytes to keep; whoever says such things is not listened to.
+            self._inbox.drop(1)
+            alone.stream.give_up(alone.ranges, CONDEMNED)
 
     async def _flush(
         self, conn: AsyncConnection, maker: AsyncConnection, arrivals: Sequence[Arrival]
@@ -144,7 +161,7 @@ class Pipeline:
             self._inbox.filled.clear()
             return
         for _, one in busy:
-            await ensure_partitions(maker, one.time_span_us)
+            await self._make_room(maker, one.weeks_us - self._weeks_us)
         async with conn.transaction():
             written = [
                 await write_flush(
@@ -158,7 +175,9 @@ class Pipeline:
             ]
             await conn.execute(TELL_LISTENERS)
         self._inbox.drop(len(arrivals))
-        if asked and not len(self._inbox):
+        if self._asked.is_set():  # While we flushed; or it would wait for the next look.
+            self._inbox.filled.set()
+        elif not len(self._inbox):
             self._inbox.filled.clear()
         for (desk, one), result in zip(busy, written, strict=True):
             _settle(desk, one, result)
@@ -166,8 +185,14 @@ class Pipeline:
         metrics.FLUSH_SECONDS.observe(real_monotonic_s() - began_s)
         metrics.INBOX_ARRIVALS.set(len(self._inbox))
 
+    async def _make_room(self, maker: AsyncConnection, weeks_us: set[int]) -> None:
+        for week_us in sorted(weeks_us):
+            await ensure_partitions(maker, range(week_us, week_us + 1))
+            self._weeks_us.add(week_us)
+
     def _prepare(self, desk: SiteDesk, arrivals: Sequence[Arrival]) -> Prepared:
-        now_s = real_monotonic_s()
+        # What still waits in the inbox is not silent: time has passed only as far as we look.
+        now_s = min(real_monotonic_s(), self._inbox.waiting_since_s(len(arrivals)) or float("inf"))
         if isinstance(self._clock, SharedClock) and not self._clock.began:
             desk.hearing.restart(now_s)  # Before a scenario begins nobody is silent.
         return prepare(
@@ -186,17 +211,20 @@ class Pipeline:
         )
 
     async def _recover_all(self, conn: AsyncConnection) -> None:
-        """Make every site's state anew from the database."""
+        """Make every site's state anew from the database; then look for what operators want."""
+        self._weeks_us.clear()
         for desk in self._desks:
             async with conn.transaction():
                 await recover(conn, desk)
         self._inbox.drop_delivered()
+        self.wake_for_action()
 
 
 def _settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     """After the commit: acknowledge, and count."""
     desk.flush_id = written.flush_id
     desk.configuration_is_new = False
+    desk.complaints = prepared.complaints
     if written.checkpoint:
         desk.checkpoint_flush_id = written.flush_id
     for block in prepared.refused:

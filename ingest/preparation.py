@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarms.transition import Happening, Silence, Tick
-from ingest.desk import SiteDesk
+from historian.partition import FIRST_MONDAY_US, WEEK_US
+from ingest.desk import Complaints, SiteDesk
 from ingest.inbox import Arrival
 from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
 from telemetry.scan import JudgedScans
@@ -55,7 +56,7 @@ class Prepared:
     silences: tuple[Silence, ...] = ()
     happenings: tuple[Happening, ...] = ()
     ticks: tuple[Tick, ...] = ()
-    heard: dict[int, float] = field(default_factory=dict)  # Group and real time.
+    complaints: Complaints = field(default_factory=lambda: Complaints({}))  # Once committed.
 
     @property
     def empty(self) -> bool:
@@ -63,14 +64,15 @@ class Prepared:
         return not (self.arrivals or self.silences or self.ticks)
 
     @property
-    def time_span_us(self) -> range:
-        """Which instants the flush will store scans for; empty if none."""
-        times = [tick.at_us for tick in self.ticks]
-        for block in self.good:
-            tame = block.judged.judged.sampled_us[~block.judged.wild]
-            if len(tame):
-                times += [int(tame.min()), int(tame.max())]
-        return range(min(times), max(times) + 1) if times else range(0)
+    def weeks_us(self) -> set[int]:
+        """The weeks, by their beginning, that the flush will store scans of.
+
+        Not all between the first and the last: one stamp of years ago asks for room of its own.
+        """
+        ticks = np.array([tick.at_us for tick in self.ticks], dtype=np.int64)
+        stamps = [one.judged.judged.sampled_us[~one.judged.wild] for one in self.good]
+        times = np.concatenate([ticks, *stamps])
+        return set(np.unique(times - (times - FIRST_MONDAY_US) % WEEK_US).tolist())
 
 
 def prepare(
@@ -86,9 +88,10 @@ def prepare(
     """Judge a site's arrivals, and find what is due without them; moves the desk's stamps on."""
     good, refused = _judge(desk, arrivals, condemned)
     scans = _in_recorded_order(good)
-    heard = {block.judged.group: block.arrival.heard_s for block in good}
-    for group, at_s in heard.items():
-        desk.hearing.hear(group, at_s)
+    complaints = desk.complaints.copy()
+    desk.hearing.listen(now_s)
+    for block in good:
+        desk.hearing.hear(block.judged.group, block.arrival.heard_s)
     return Prepared(
         arrivals=tuple(arrivals),
         good=tuple(good),
@@ -97,9 +100,11 @@ def prepare(
         repeated=_of_kind(arrivals, Repeated),
         scans=scans,
         silences=_silences(desk, now_us=now_us, now_s=now_s, rate=rate),
-        happenings=_happenings(desk, good, refused, _of_kind(arrivals, LostDeclared)),
+        happenings=_happenings(
+            desk, good, refused, _of_kind(arrivals, LostDeclared), complaints=complaints
+        ),
         ticks=desk.ticks.due(desk.state, scans, desk.hearing.excused(now_s, rate, settled=settled)),
-        heard=heard,
+        complaints=complaints,
     )
 
 
@@ -181,6 +186,8 @@ def _happenings(
     good: Sequence[GoodBlock],
     refused: Sequence[RefusedBlock],
     lost: Sequence[tuple[Arrival, LostDeclared]],
+    *,
+    complaints: Complaints,
 ) -> tuple[Happening, ...]:
     found = [
         about_edge(
@@ -193,14 +200,14 @@ def _happenings(
     ]
     for block in refused:
         detail = {"seq": block.event.seq, "reason": block.reason, "message": block.message}
-        if desk.may_complain(block.arrival.stream.edge, block.reason, block.arrival.received_us):
+        if complaints.may_tell(block.arrival.stream.edge, block.reason, block.arrival.received_us):
             found.append(about_edge(desk, block.arrival, f"quarantined_{block.reason}", detail))
     for one in good:
         if not one.judged.wild.any():
             continue
         group = desk.plan.groups[one.judged.group]
         stamp_us = int(one.judged.judged.sampled_us[one.judged.wild][0])
-        if desk.may_complain(group.key, "implausible_clock", one.arrival.received_us):
+        if complaints.may_tell(group.key, "implausible_clock", one.arrival.received_us):
             found.append(
                 Happening(
                     subject=group.key,

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
     """Set a desk's state to what the database's newest flush left."""
-    state, checkpoint_flush_id = await _from_checkpoint(conn, desk)
+    state, checkpoint_flush_id, version = await _from_checkpoint(conn, desk)
     flush_id = checkpoint_flush_id
     replayed = 0
     async for record in flushes_after(conn, desk.ids.site_id, flush_id):
@@ -38,6 +38,7 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
         flush_id = record.flush_id
         replayed += 1
     desk.resume(state, flush_id, checkpoint_flush_id)
+    desk.configuration_is_new = version != desk.ids.version
     for stream in desk.streams.values():
         stored = await open_stream(conn, desk.ids.site_id, stream.edge, stream.epoch)
         stream.delivered = RangeSet([*stored.delivered, *stored.lost])
@@ -50,15 +51,19 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
     )
 
 
-async def _from_checkpoint(conn: AsyncConnection, desk: SiteDesk) -> tuple[EngineState, int]:
+async def _from_checkpoint(
+    conn: AsyncConnection, desk: SiteDesk
+) -> tuple[EngineState, int, int | None]:
+    """Load the state, the flush that it is of, and the configuration that was in force then."""
     checkpoint = await read_checkpoint(conn, desk.ids.site_id)
     if checkpoint is None:
-        return desk.engine.initial_state(), 0
+        return desk.engine.initial_state(), 0, None
     try:
-        return decode_state(desk.engine, checkpoint.state), checkpoint.flush_id
+        state = decode_state(desk.engine, checkpoint.state)
     except CheckpointError as error:
         log.warning("checkpoint can't be used, replaying all", site=desk.key, error=str(error))
-        return desk.engine.initial_state(), 0
+        return desk.engine.initial_state(), 0, None
+    return state, checkpoint.flush_id, checkpoint.version
 
 
 def inputs_of(record: FlushRecord, desk: SiteDesk) -> Inputs:

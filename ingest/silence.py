@@ -14,30 +14,40 @@ SILENT_AT_LEAST_S = 5.0  # Real: a fast demonstration must not call a slow compu
 GRACE_PERIODS = 2.0
 GRACE_AT_LEAST_S = 3.0
 SETTLING_MAX_S = 30.0  # After a start, at most this long is waited for streams that were known.
+LOOK_COUNTS_S = 1.0  # Between two looks at the inbox no more time than this counts as listening.
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Hearing:
     """When each group was last heard, on the real monotonic clock."""
 
     heard_s: NDArray[np.float64]  # [group] real seconds
     period_s: NDArray[np.float64]  # [group] scenario seconds
     measured: NDArray[np.bool_]  # [group] False for calculated groups, which are never silent
+    listened_s: float  # The newest look at what has come.
 
     @classmethod
     def begin(
         cls, *, period_s: NDArray[np.float64], measured: NDArray[np.bool_], now_s: float
     ) -> "Hearing":
         """Start listening: every group counts as heard now."""
-        return cls(np.full(len(period_s), now_s), period_s, measured)
+        return cls(np.full(len(period_s), now_s), period_s, measured, now_s)
 
     def restart(self, now_s: float) -> None:
         """Count every group as heard now."""
         self.heard_s[:] = now_s
 
-    def hear(self, group: int, now_s: float) -> None:
-        """Note that a scan of a group has come."""
-        self.heard_s[group] = now_s
+    def listen(self, now_s: float) -> None:
+        """Note a look at what has come; time in which nobody looked is nobody's silence.
+
+        While the database is away, or this process stands still, edges can't be heard.
+        """
+        self.heard_s += max(0.0, now_s - self.listened_s - LOOK_COUNTS_S)
+        self.listened_s = max(self.listened_s, now_s)
+
+    def hear(self, group: int, at_s: float) -> None:
+        """Note that a scan of a group has come; it may have waited for this look for a while."""
+        self.heard_s[group] = max(self.heard_s[group], at_s)
 
     def silent(self, now_s: float, rate: float) -> NDArray[np.bool_]:
         """Tell which measured groups have been silent for three periods, and at least 5 s."""

@@ -16,7 +16,9 @@ PROTOCOL: Final = 1
 FRAME_BYTES_MAX: Final = 2 << 20  # The line refuses longer messages.
 RANGES_MAX: Final = 1024  # Ranges in one frame.
 
-Seq = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Seq = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 2)]  # The one after it is a bigint too.
+# No NUL: the store keeps it as text, and what it can't keep would hold up everybody.
+Remark = Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00]*\Z")]
 RefusalCode = Literal["unauthorised", "wrong_site", "protocol", "owned_elsewhere", "not_ready"]
 
 
@@ -47,7 +49,7 @@ class Lost(msgspec.Struct, array_like=True, frozen=True):
 
     first: Seq
     last: Seq
-    reason: Annotated[str, msgspec.Meta(max_length=400)]
+    reason: Remark
 
 
 class Welcome(msgspec.Struct, array_like=True, frozen=True):

@@ -1,0 +1,85 @@
+"""Who calls on the edges' line: tokens and streams, looked up in the database."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from historian.connection import connection_arguments
+from historian.streams import open_stream
+from historian.tokens import Token, verify_token
+from ingest.desk import SiteDesk
+from ingest.inbox import Inbox, Stream
+from ingest.line import LineParts, StreamRefusedError
+from telemetry.clock import Clock
+from telemetry.frames import Hello
+from telemetry.ranges import RangeSet
+
+# An edge that waits longer for the handshake hangs up and calls again anyway.
+POOL_TIMEOUT_S = 4.0
+DATABASE_AWAY = "the centre's database is away; what is in the spool can wait"
+
+
+def callers_pool(dsn: str) -> AsyncConnectionPool:
+    """Make the pool, still closed, from which lines look callers up."""
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=4,
+        open=False,
+        timeout=POOL_TIMEOUT_S,
+        check=AsyncConnectionPool.check_connection,  # After a restart of the server all are dead.
+        kwargs={"autocommit": True, **connection_arguments("edge line")},
+    )
+
+
+def line_parts(
+    pool: AsyncConnectionPool, desks: Sequence[SiteDesk], inbox: Inbox, clock: Clock
+) -> LineParts:
+    """Say to the line how to look callers up, and where to put what they send."""
+    return LineParts(
+        inbox=inbox,
+        clock=clock,
+        verify=partial(_verify, pool),
+        open_stream=partial(_open_stream, pool, desks),
+    )
+
+
+async def _verify(pool: AsyncConnectionPool, token: str) -> Token | None:
+    try:
+        async with pool.connection() as conn:
+            return await verify_token(conn, token)
+    except psycopg.OperationalError as error:
+        raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
+
+
+async def _open_stream(
+    pool: AsyncConnectionPool, desks: Sequence[SiteDesk], hello: Hello
+) -> Stream:
+    """Find the stream of a spool that has just said hello, or begin it."""
+    desk = next((one for one in desks if one.key == hello.site), None)
+    if desk is None:
+        raise StreamRefusedError("wrong_site", f"this centre does not own site '{hello.site}'")
+    if not desk.plan.groups_of_edge(hello.edge):
+        raise StreamRefusedError(
+            "wrong_site", f"the site file of '{hello.site}' has no bus for an edge '{hello.edge}'"
+        )
+    known = desk.streams.get((hello.edge, hello.epoch))
+    if known is not None:
+        return known
+    try:
+        async with pool.connection() as conn:
+            stored = await open_stream(conn, desk.ids.site_id, hello.edge, hello.epoch)
+    except psycopg.OperationalError as error:
+        raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
+    return desk.streams.setdefault(
+        (hello.edge, hello.epoch),
+        Stream(
+            site=hello.site,
+            edge=hello.edge,
+            epoch=hello.epoch,
+            stream_id=stored.stream_id,
+            delivered=RangeSet([*stored.delivered, *stored.lost]),
+        ),
+    )
