@@ -47,7 +47,6 @@ from historian.server_user import (
     choose_user,
     hand_over,
     reachable_programs,
-    refuse_unreachable,
 )
 from telemetry.clock import real_monotonic_s
 
@@ -144,7 +143,6 @@ class EmbeddedPostgres:
         run_as = choose_user(self._cluster)
         if run_as.uid is not None:
             self._data.chmod(0o711)  # The account passes through to its cluster, no more.
-            refuse_unreachable(self._data, run_as)
         programs = reachable_programs(
             find_programs(), self._data / f"postgres-{MAJOR_VERSION}-programs", run_as
         )

@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,22 +40,30 @@ class RunAs:
 
 
 def choose_user(cluster: Path) -> RunAs:
-    """Decide how PostgreSQL is to run on a cluster's directory, which need not exist yet."""
-    owner = cluster.stat().st_uid if cluster.exists() else os.geteuid()
+    """Decide how PostgreSQL is to run on a cluster's directory, which need not exist yet.
+
+    The directory above it, that of our data, exists.
+    """
+    owner = cluster.stat() if cluster.exists() else cluster.parent.stat()
     if os.geteuid() != 0:
-        if owner != os.geteuid():
+        if cluster.exists() and owner.st_uid != os.geteuid():
             raise NoUserError(
-                f"The database in {cluster} belongs to the user {_name_of(owner)}; "
+                f"The database in {cluster} belongs to the user {_name_of(owner.st_uid)}; "
                 f"start Groundwatch as that user, or give another --data directory."
             )
         return RunAs()
-    if owner != 0:  # It was made by a normal user, or by the second way below: stay with it.
-        return RunAs(uid=owner, gid=cluster.stat().st_gid)
-    account = _unprivileged_account()
-    namespace = (*NAMESPACE, f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}")
-    if _works(namespace):
-        return RunAs(prefix=namespace)
-    return RunAs(uid=account.pw_uid, gid=account.pw_gid)
+    if owner.st_uid != 0:  # Made by a normal user, or in one of the other ways below.
+        return RunAs(uid=owner.st_uid, gid=owner.st_gid)
+    above = cluster.parent.parent
+    for run_as in _ways_for_root(above):
+        if _works(("test", "-x", str(above)), run_as):
+            return run_as
+    raise NoUserError(
+        f"PostgreSQL may not run as root, and no other user may enter {above}. Give a --data "
+        f"directory whose parents every user may enter, such as /var/lib/groundwatch; or start "
+        f"Groundwatch as a normal user; or allow user namespaces (in a container: the unshare "
+        f"system call)."
+    )
 
 
 def hand_over(directory: Path, run_as: RunAs) -> None:
@@ -65,50 +74,62 @@ def hand_over(directory: Path, run_as: RunAs) -> None:
         os.chown(path, run_as.uid, run_as.gid, follow_symlinks=False)
 
 
-def refuse_unreachable(data: Path, run_as: RunAs) -> None:
-    """Refuse a data directory that the account cannot reach from the root directory down."""
-    if run_as.uid is None or _works(("test", "-x", str(data)), run_as):
-        return
-    raise NoUserError(
-        f"PostgreSQL may not run as root, and the user {_name_of(run_as.uid)} cannot enter {data}. "
-        f"Give a --data directory whose parents every user may enter, such as "
-        f"/var/lib/groundwatch; or start Groundwatch as a normal user; or allow user namespaces "
-        f"(in a container: the unshare system call)."
-    )
-
-
 def reachable_programs(programs: Path, copies: Path, run_as: RunAs) -> Path:
     """Return a directory of programs that the account can run, copying them if it must.
 
     The wheel may lie below a directory that only root may enter, such as /root. Programs find
     their libraries and tables by their way through the wheel, so the copy keeps that way.
     """
-    if run_as.uid is None or _runs(programs, run_as):
+    if run_as == RunAs() or _runs(programs, run_as):
         return programs
     programs = programs.resolve()
     package = programs.parent.parent
     copied = copies / package.name / programs.parent.name / programs.name
-    if not copies.exists():
-        draft = copies.with_name(copies.name + ".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(
-                programs.parent / part,
-                draft / package.name / programs.parent.name / part,
-                symlinks=True,
-            )
-        for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
-            if libraries.is_dir():
-                shutil.copytree(libraries, draft / libraries.relative_to(package.parent))
-        for directory in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
-            directory.chmod(0o755)
-        draft.rename(copies)
+    if not _is_copy(copied / "postgres", programs / "postgres"):
+        _copy_programs(programs, copies)
     if not _runs(copied, run_as):
         raise NoUserError(
-            f"The user {_name_of(run_as.uid)} cannot run PostgreSQL's programs in {copied}. "
-            f"Remove {copies} and start again; they are copied there from the wheel."
+            f"PostgreSQL's programs do not run from {copied} as an unprivileged user. Remove "
+            f"{copies} and start again; they are copied there from the wheel."
         )
     return copied
+
+
+def _copy_programs(programs: Path, copies: Path) -> None:
+    """Copy what programs need: from the wheel, and what stands beside it for all its programs."""
+    package = programs.parent.parent
+    draft = copies.with_name(copies.name + ".draft")
+    for old in (draft, copies):  # Our own copies, which may be of an older wheel.
+        shutil.rmtree(old, ignore_errors=True)
+    for part in ("bin", "lib", "share"):
+        place = draft / package.name / programs.parent.name / part
+        shutil.copytree(programs.parent / part, place, symlinks=True)
+    for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.relative_to(package.parent))
+    for directory in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+        directory.chmod(0o755)
+    draft.rename(copies)
+
+
+def _is_copy(copied: Path, original: Path) -> bool:
+    """Tell whether a file was copied from this one and not from an older version of it."""
+    if not copied.exists():
+        return False
+    one, other = copied.stat(), original.stat()
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+
+
+def _ways_for_root(above: Path) -> Iterator[RunAs]:
+    """Say how root can run PostgreSQL, best first."""
+    account = _unprivileged_account()
+    numbers = (f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}")
+    yield RunAs(prefix=(*NAMESPACE, *numbers))
+    # Below somebody's home (sudo), that user gets further than root without its powers.
+    found = above.stat()
+    if found.st_uid != 0:
+        yield RunAs(uid=found.st_uid, gid=found.st_gid)
+    yield RunAs(uid=account.pw_uid, gid=account.pw_gid)
 
 
 def _unprivileged_account() -> pwd.struct_passwd:
@@ -124,21 +145,19 @@ def _unprivileged_account() -> pwd.struct_passwd:
 
 
 def _runs(programs: Path, run_as: RunAs) -> bool:
-    return _works((str(programs / "postgres"), "--version"), run_as)
+    return _works((str(programs / "initdb"), "--version"), run_as)
 
 
-def _works(command: tuple[str, ...], run_as: RunAs | None = None) -> bool:
-    """Tell whether a command succeeds; a bare prefix is tried with `true`."""
-    words = command if run_as else (*command, "true")
-    arguments = run_as.popen_arguments() if run_as else {}
+def _works(command: tuple[str, ...], run_as: RunAs) -> bool:
+    """Tell whether a command succeeds when it is run in this way."""
     try:
         done = subprocess.run(
-            words,
+            [*run_as.prefix, *command],
             check=False,
             capture_output=True,
             timeout=PROBE_TIMEOUT_S,
             cwd="/",
-            **arguments,  # type: ignore[call-overload]
+            **run_as.popen_arguments(),  # type: ignore[call-overload]
         )
     except (OSError, subprocess.SubprocessError):
         return False

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: it starts, is found again after any kill, and keeps what it promised."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -327,3 +328,16 @@ def test_root_without_any_way_is_told_what_to_do(
     new_data.parent.chmod(0o700)
     with pytest.raises(EmbeddedError, match=r"whose parents every user may enter"):
         EmbeddedPostgres(new_data).start()
+
+
+@ONLY_ROOT
+def test_below_a_home_that_root_without_its_powers_may_not_enter(open_data: Path) -> None:
+    home = open_data.parent / "home"
+    home.mkdir(mode=0o700)
+    account = next(one for one in pwd.getpwall() if one.pw_uid != 0)
+    os.chown(home, account.pw_uid, account.pw_gid)
+    server = EmbeddedPostgres(home / "data")
+
+    assert ask(server.start(), "select 1") == "1"
+    assert (home / "data" / "postgres").stat().st_uid == account.pw_uid
+    server.stop()
