@@ -1,5 +1,6 @@
 """Rules about what identifies things: ids, the time zone, when the site began."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +12,8 @@ from telemetry.site_rules.places import Finding, Loc, channels_of, groups_of, st
 # A site that began outside of these was mistyped; stamps before it would be let through.
 BEGAN_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 BEGAN_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+_ZONE_NAME: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_+-]+){1,2}")
 
 
 def identity_findings(site: Site) -> Iterator[Finding]:
@@ -55,15 +58,12 @@ def _time_findings(site: Site) -> Iterator[Finding]:
 
 
 def _is_time_zone(name: str) -> bool:
-    if name == "UTC" or name in available_timezones():
+    if name == "UTC":
         return True
-    # A machine without any time zone data cannot tell right from wrong; times are only shown.
-    return not available_timezones() and _looks_like_a_zone(name)
-
-
-def _looks_like_a_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        return name.isascii() and name.replace("/", "").replace("_", "").isalpha()
+        # A machine without time zone data cannot tell right from wrong, and need not: times
+        # are only shown in the site's zone, by browsers that have data of their own.
+        return not available_timezones() and bool(_ZONE_NAME.fullmatch(name))
     return True

@@ -13,6 +13,7 @@ from telemetry.plan import plan_of
 from telemetry.site_file import SiteFileError, read_site_text
 
 TEXT = (Path(__file__).parents[1] / "site_files" / "north-mine.yaml").read_text(encoding="utf-8")
+AS_JSON = read_site_text(TEXT, "site.yaml").model_dump_json(by_alias=True)
 LINES = TEXT.splitlines(keepends=True)
 YAML_LIKE = st.text(alphabet="ab01:-?[]{},&*!|>'\"%@`#~<=. \n\t\\\ufeff\u2028é\x85\0", max_size=80)
 WORDS = st.sampled_from(
@@ -109,7 +110,7 @@ PLAIN: st.SearchStrategy[Any] = st.recursive(
 @st.composite
 def with_other_values(draw: st.DrawFn) -> str:
     """The good file, as JSON, with values replaced by others of any type."""
-    document = json.loads(read_site_text(TEXT, "site.yaml").model_dump_json(by_alias=True))
+    document = json.loads(AS_JSON)
     for _ in range(draw(st.integers(1, 3))):
         inner: Any = document
         while True:

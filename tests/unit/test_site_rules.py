@@ -189,3 +189,12 @@ def test_limits_and_rates_are_not_said_twice() -> None:
     assert [one.message for one in complaints_about(text)] == [
         "two rate limits have the same direction and the same window"
     ]
+
+
+def test_a_machine_without_time_zone_data_takes_any_name_of_the_right_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("telemetry.site_rules.identities.available_timezones", set)
+    assert complaints_about(TEXT.replace("Asia/Shanghai", "Asia/Nowhere")) == []
+    assert len(complaints_about(TEXT.replace("Asia/Shanghai", "../../etc/passwd"))) == 1
+    assert len(complaints_about(TEXT.replace("Asia/Shanghai", "Asia"))) == 1
