@@ -1,8 +1,8 @@
 """What was measured, read back: the history of a channel and the newest scans.
 
-The server packs a day of a channel's readings into one string of bytes, which NumPy takes as it
-is; days are thinned out as they come, so that a request for ten years of seconds needs memory
-for a day and for its points, no more.
+A history is fetched part by part, each reading as one string of bytes that NumPy takes as it is,
+and thinned out as it comes: a request for ten years of seconds needs memory for a part and for
+its points, no more.
 """
 
 from collections.abc import AsyncIterator
@@ -29,23 +29,19 @@ __all__ = [
 
 PERIOD = "select period_s from scan_group where site_id = %s and group_id = %s"
 # Elements beyond an array's end are NULL: such a scan knew nothing of the slot.
-PACKED_DAYS = """
-    with reading as (
-        select time, revision, (coalesce(value, raw))[%(element)s] as value,
-               (case when (coalesce(value, raw))[%(element)s] is null then %(no_value)s
-                     else coalesce(quality[%(element)s], 0) end)::smallint as quality
-        from scan
-        where site_id = %(site_id)s and group_id = %(group_id)s
-          and time >= %(from_at)s and time < %(to_at)s
-    )
-    select string_agg(
-               timestamptz_send(time) || float8send(coalesce(value, 'NaN'))
-               || int2send(quality), ''::bytea order by time, revision)
-    from reading
-    group by date_bin('1 day', time, '1970-01-01 00:00:00+00')
-    order by date_bin('1 day', time, '1970-01-01 00:00:00+00')
+PACKED_READINGS = """
+    select timestamptz_send(time)
+           || float8send(coalesce((coalesce(value, raw))[%(element)s], 'NaN'))
+           || int2send(case when (coalesce(value, raw))[%(element)s] is null
+                       then %(no_value)s::smallint
+                       else coalesce(quality[%(element)s], 0::smallint) end)
+    from scan
+    where site_id = %(site_id)s and group_id = %(group_id)s
+      and time >= %(from_at)s and time < %(to_at)s
+    order by time, revision
 """
 PACKED = np.dtype([("time", ">i8"), ("value", ">f8"), ("quality", ">i2")])
+PART_READINGS = 50_000
 # A stretch without scans breaks the line when it is longer than so many periods: after as
 # many, a group counts as silent too.
 GAP_PERIODS = 3
@@ -71,10 +67,10 @@ async def history(
     period_us = await _period_us(connection, site_id, group_id)
     kept, newest = EMPTY, EMPTY
     gap_us = 0
-    async for day in _days(connection, site_id, group_id, slot, span_us):
-        # The newest reading waits for the next day: only then it shows whether another
+    async for part in _parts(connection, site_id, group_id, slot, span_us):
+        # The newest reading waits for the next part: only then it shows whether another
         # revision of it, or a gap, follows.
-        readings = first_revisions(join([newest, day]))
+        readings = first_revisions(join([newest, part]))
         gap_us = gap_us or longest_us(readings, period_us)
         whole = break_gaps(readings, gap_us)
         newest = whole.chosen(np.array([len(whole) - 1]))
@@ -109,10 +105,10 @@ async def _period_us(connection: AsyncConnection, site_id: int, group_id: int) -
     return round(row[0] * 1_000_000) if row else 0
 
 
-async def _days(
+async def _parts(
     connection: AsyncConnection, site_id: int, group_id: int, slot: int, span_us: range
 ) -> AsyncIterator[Series]:
-    """Fetch a channel's readings a day at a time, in the order of time."""
+    """Fetch a channel's readings in the order of time, a part after the other."""
     arguments = {
         "site_id": site_id,
         "group_id": group_id,
@@ -121,9 +117,14 @@ async def _days(
         "to_at": instant_at(span_us.stop),
         "no_value": int(Quality.NO_VALUE),
     }
-    async with connection.cursor(binary=True) as cursor:
-        async for (packed,) in cursor.stream(PACKED_DAYS, arguments):
-            rows = np.frombuffer(packed, PACKED)
+    # A cursor of the server's lives in a transaction, and makes it walk along the index.
+    async with (
+        connection.transaction(),
+        connection.cursor(name="history", binary=True) as cursor,
+    ):
+        await cursor.execute(PACKED_READINGS, arguments)
+        while fetched := await cursor.fetchmany(PART_READINGS):
+            rows = np.frombuffer(b"".join(packed for (packed,) in fetched), PACKED)
             yield Series(
                 rows["time"].astype(np.int64) + POSTGRES_EPOCH_US,
                 rows["value"].astype(np.float64),
