@@ -299,8 +299,25 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def configure_log() -> None:
+    """Log a failure with its traceback, but without the variables, as structlog would.
+
+    Those may hold secrets, and showing them takes many seconds in which nothing else happens.
+    """
+    import sys
+
+    import structlog
+
+    before_rendering = structlog.get_config()["processors"][:-1]
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*before_rendering, renderer])
+
+
 def main() -> None:
     """Run the command line."""
+    configure_log()
     app()
 
 

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server
 from websockets.exceptions import ConnectionClosed
 
+from groundwatch import configure_log
 from historian.connection import connect as connect_store
 from historian.tokens import Scope, create_token
 from ingest.callers import callers_pool, line_parts
@@ -29,6 +30,8 @@ from telemetry.clock import real_monotonic_s
 from telemetry.frames import Ack, decode_centre_frame
 from telemetry.ranges import RangeSet
 from telemetry.uplink import BlockRejected, EdgeSide, Refused
+
+configure_log()  # As the service does: its failures are expected here, and told in short.
 
 PATIENCE_S = 20.0  # A busy machine is slow; what never comes is told within this time.
 NOON_US = BEGAN_US + 12 * HOUR_US
@@ -102,7 +105,9 @@ class IngestBench:
         await self._server.wait_closed()
         await self._pool.close()
 
-    async def token(self, edge: str, site: str = "mine", scope: Scope = Scope.EDGE) -> str:
+    async def token(
+        self, edge: str | None, site: str | None = "mine", scope: Scope = Scope.EDGE
+    ) -> str:
         """Make a token."""
         async with await connect_store(self.dsn, name="test", autocommit=True) as conn:
             return await create_token(conn, scope, site, edge, "test", self.clock.now_us())
