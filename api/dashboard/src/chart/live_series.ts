@@ -71,7 +71,9 @@ export class LiveSeries {
     try {
       const history = await api.history(site, this.channel.channel, stretch, this.points);
       if (request !== this.request) return;
-      const loaded = seriesOf(history, this.channel.periodS);
+      // A bucket gives its minimum and its maximum, so there are half as many buckets as points.
+      const bucketS = ((stretch.toMs - stretch.fromMs) / 1000 / this.points) * 2;
+      const loaded = seriesOf(history, this.channel.periodS, bucketS);
       if (following) joinTail(loaded, this.series);
       this.series = loaded;
       this.loading.value = "ready";

@@ -7,26 +7,24 @@ export interface Series {
   readonly value: (number | null)[];
 }
 
-/** A pause longer than this many periods is a hole, not a line drawn straight across it. */
-const PERIODS_MAX = 3.5;
+/** A pause longer than this many spacings is a hole, not a line drawn straight across it. */
+const SPACINGS_MAX = 3.5;
+/** The newest reading may be this many periods old before the end counts as a gap. */
+const PERIODS_LATE = 5;
 
-/** Lay a history out: bad readings and pauses become gaps, never values. */
-export function seriesOf(history: History, periodS: number): Series {
+/**
+ * Lay a history out: bad readings and pauses become gaps, never values.
+ *
+ * Where history is thinned out its points stand up to `bucketS` apart, which is no pause.
+ */
+export function seriesOf(history: History, periodS: number, bucketS: number): Series {
   const series: Series = { timeS: [], value: [] };
-  // Where history is thinned out, its points are farther apart than readings were.
-  const spacingS = Math.max(periodS, typicalSpacingS(history.timeS));
+  const spacingS = Math.max(periodS, bucketS);
   history.timeS.forEach((timeS, n) => {
     const isGood = (history.quality[n] ?? 0) < FIRST_BAD;
     push(series, timeS, isGood ? (history.value[n] ?? null) : null, spacingS);
   });
   return series;
-}
-
-function typicalSpacingS(timeS: readonly number[]): number {
-  if (timeS.length < 3) return 0;
-  const spacings = timeS.slice(1).map((at, n) => at - timeS[n]!);
-  // Minimum and maximum of a bucket stand close together: the long spacings are the typical ones.
-  return spacings.sort((a, b) => a - b)[Math.floor(spacings.length * 0.9)]!;
 }
 
 /** Add a newest reading; tells whether it was newer than what is there. */
@@ -40,7 +38,7 @@ export function append(series: Series, row: Latest, periodS: number): boolean {
 
 function push(series: Series, timeS: number, value: number | null, spacingS: number): void {
   const last = series.timeS.at(-1);
-  if (last !== undefined && timeS - last > PERIODS_MAX * spacingS) {
+  if (last !== undefined && timeS - last > SPACINGS_MAX * spacingS) {
     series.timeS.push((last + timeS) / 2);
     series.value.push(null);
   }
@@ -78,4 +76,30 @@ export function extentOf(series: Series, fromS: number, toS: number): [number, n
     high = Math.max(high, value);
   });
   return low <= high ? [low, high] : null;
+}
+
+export interface Gap {
+  readonly fromS: number;
+  readonly toS: number;
+}
+
+/** Find the stretches between good readings in which there is none. */
+export function gapsOf(series: Series, nowS: number, periodS: number): Gap[] {
+  const gaps: Gap[] = [];
+  let lastGood: number | null = null;
+  let isBroken = false;
+  series.timeS.forEach((timeS, n) => {
+    if (series.value[n] == null) {
+      isBroken = true;
+      lastGood ??= timeS;
+      return;
+    }
+    if (isBroken && lastGood !== null) gaps.push({ fromS: lastGood, toS: timeS });
+    isBroken = false;
+    lastGood = timeS;
+  });
+  if (lastGood !== null && (isBroken || nowS - lastGood > PERIODS_LATE * periodS)) {
+    gaps.push({ fromS: lastGood, toS: nowS });
+  }
+  return gaps;
 }

@@ -15,6 +15,30 @@ export function LevelBadge({ level, hollow = false }: { level: Level; hollow?: b
   );
 }
 
+/** A structure's worst level; without any current data "normal" would be a guess. */
+export function StructureLevel({
+  level,
+  channels,
+}: {
+  level: Level;
+  channels: readonly Channel[];
+}) {
+  if (level > 0 || isAnyCurrent(channels)) return <LevelBadge level={level} />;
+  return (
+    <span class="badge unknown" data-level="unknown">
+      {say().levels.unknown}
+    </span>
+  );
+}
+
+function isAnyCurrent(channels: readonly Channel[]): boolean {
+  if (line.value.state === "reconnecting") return false;
+  return channels.some((channel) => {
+    const row = latestOfChannel(channel.channel).value;
+    return row !== null && !isStale(row, channel) && !isBad(row);
+  });
+}
+
 /** Whether a structure's channels have current data, in words. */
 export function FreshnessLine({ channels }: { channels: readonly Channel[] }) {
   const words = say().freshness;
@@ -32,7 +56,7 @@ export function FreshnessLine({ channels }: { channels: readonly Channel[] }) {
     const row = latestOfChannel(channel.channel).value;
     if (!row) continue;
     measured += 1;
-    if (isStale(row, channel)) stale += 1;
+    if (isStale(row, channel) || isBad(row)) stale += 1;
   }
   const state = measured === 0 ? "unknown" : stale > 0 ? "stale" : "fresh";
   const text =

@@ -18,6 +18,7 @@ export function Overview() {
   const open = [...alarms.value.values()].sort(byUrgency);
   return (
     <main class="overview" id="content">
+      <h1 class="unseen">{words.navigation.overview}</h1>
       <section aria-label={words.overview.title}>
         <LevelSummary />
         <div class="cards">

@@ -18,7 +18,7 @@ import { inWords, named, say } from "../words";
 import { AlarmRow } from "./alarm_row";
 import { ChannelPanel } from "./channel_panel";
 import { ChannelRow } from "./channel_row";
-import { FreshnessLine, LevelBadge } from "./marks";
+import { FreshnessLine, StructureLevel } from "./marks";
 
 export function StructureView({
   structure: key,
@@ -53,7 +53,7 @@ export function StructureView({
           <a href={structureLink(key)}>{inWords(structure.name)}</a>
           <small>{words.kinds[structure.kind]}</small>
         </h1>
-        <LevelBadge level={summaryOf(open).worst} />
+        <StructureLevel level={summaryOf(open).worst} channels={own} />
         <FreshnessLine channels={own} />
       </header>
       <div class="structure-body">

@@ -16,7 +16,7 @@ import {
   summaryOf,
 } from "../store";
 import { channelName, inWords, say } from "../words";
-import { doubtOf, FreshnessLine, LevelBadge } from "./marks";
+import { doubtOf, FreshnessLine, StructureLevel } from "./marks";
 
 const KEY_CHANNELS = 5;
 
@@ -41,7 +41,7 @@ export function StructureCard({ structure }: { structure: Structure }) {
           </a>
           <small>{words.kinds[structure.kind]}</small>
         </h2>
-        <LevelBadge level={summary.worst} />
+        <StructureLevel level={summary.worst} channels={channels} />
       </header>
       <p class="facts">
         <FreshnessLine channels={channels} />

@@ -50,6 +50,7 @@ export const en = {
   },
 
   levels: {
+    unknown: "Unknown",
     none: "Normal",
     blue: "Blue",
     yellow: "Yellow",
@@ -66,7 +67,7 @@ export const en = {
 
   freshness: {
     fresh: "Data current",
-    stale: (count: number, of: number) => `${count} of ${of} channels without current data`,
+    stale: (count: number, of: number) => `${count} of ${of} channels without a good value`,
     unknown: "No data yet",
     asOf: (time: string) => `As of ${time}`,
     unknownSince: (time: string) => `unknown since ${time}`,

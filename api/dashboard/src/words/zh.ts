@@ -50,6 +50,7 @@ export const zh: Words = {
   },
 
   levels: {
+    unknown: "不明",
     none: "正常",
     blue: "蓝色",
     yellow: "黄色",
@@ -66,7 +67,7 @@ export const zh: Words = {
 
   freshness: {
     fresh: "数据及时",
-    stale: (count, of) => `${of} 个测点中 ${count} 个无最新数据`,
+    stale: (count, of) => `${of} 个测点中 ${count} 个无有效值`,
     unknown: "尚无数据",
     asOf: (time) => `截至 ${time}`,
     unknownSince: (time) => `自 ${time} 起不明`,

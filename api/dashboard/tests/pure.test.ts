@@ -1,0 +1,116 @@
+// What the page decides without a browser: orders, gaps, ranges, distances to limits.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { byUrgency, NO_FILTERS, passes } from "../src/alarm_list";
+import { verticalRange } from "../src/chart/scale";
+import { append, gapsOf, joinTail, type Series, seriesOf } from "../src/chart/series";
+import { retryDelayMs } from "../src/live";
+import type { Alarm, Latest, Limit } from "../src/model";
+import { FIRST_BOUND_AT, nearness, stepsOf } from "../src/nearness";
+import { alarmOf, channelOf, latestOf, levelOf } from "../src/reading";
+
+function alarm(part: Partial<Alarm>): Alarm {
+  const plain = alarmOf({ occurrence: "a", kind: "process", state: "unacknowledged" });
+  return { ...plain, level: 1, worstLevel: 1, raisedMs: 0, changedMs: 0, ...part };
+}
+
+function latest(atS: number, value: number | null, quality = 0): Latest {
+  const row = { channel: "c", sampled_at: new Date(atS * 1000).toISOString(), value, quality };
+  return latestOf(row);
+}
+
+test("what nobody has acknowledged comes first, then the worse, then the ground, then the newer", () => {
+  const sorted = [
+    alarm({ occurrence: "acknowledged red", state: "acknowledged", level: 4 }),
+    alarm({ occurrence: "returned red", state: "returned_unacknowledged", level: 0, worstLevel: 4 }),
+    alarm({ occurrence: "blue", level: 1 }),
+    alarm({ occurrence: "technical yellow", level: 2, kind: "technical", changedMs: 9 }),
+    alarm({ occurrence: "old yellow", level: 2, changedMs: 1 }),
+    alarm({ occurrence: "new yellow", level: 2, changedMs: 2 }),
+  ].sort(byUrgency);
+  assert.deepEqual(
+    sorted.map((one) => one.occurrence),
+    ["new yellow", "old yellow", "technical yellow", "blue", "returned red", "acknowledged red"],
+  );
+});
+
+test("a returned alarm is found by the level that it had reached", () => {
+  const returned = alarm({ state: "returned_unacknowledged", level: 0, worstLevel: 3 });
+  assert.ok(passes(returned, { ...NO_FILTERS, level: 3 }));
+  assert.ok(!passes(returned, { ...NO_FILTERS, level: 1 }));
+  assert.ok(!passes(alarm({ state: "normal" }), NO_FILTERS));
+});
+
+test("bad readings and pauses break the line", () => {
+  const history = { timeS: [0, 30, 60, 300, 330], value: [1, 2, 3, 4, 5], quality: [0, 101, 0, 0, 1] };
+  const series = seriesOf(history, 30, 5);
+  assert.deepEqual(series.value, [1, null, 3, null, 4, 5]);
+  assert.deepEqual(gapsOf(series, 340, 30), [
+    { fromS: 0, toS: 60 },
+    { fromS: 60, toS: 300 },
+  ]);
+});
+
+test("history that has been thinned out is not full of gaps", () => {
+  const timeS = Array.from({ length: 50 }, (_, n) => n * 600);
+  const series = seriesOf({ timeS, value: timeS.map(() => 1), quality: timeS.map(() => 0) }, 30, 600);
+  assert.equal(series.value.length, 50);
+});
+
+test("a line that has ended goes on as a gap up to now", () => {
+  assert.deepEqual(gapsOf({ timeS: [0, 30], value: [1, 2] }, 1000, 30), [{ fromS: 30, toS: 1000 }]);
+});
+
+test("new readings are added once, in order, and bad ones as gaps", () => {
+  const series: Series = { timeS: [], value: [] };
+  assert.ok(append(series, latest(30, 1), 30));
+  assert.ok(!append(series, latest(30, 1), 30));
+  assert.ok(!append(series, latest(0, 9), 30));
+  assert.ok(append(series, latest(60, null, 111), 30));
+  assert.deepEqual(series, { timeS: [30, 60], value: [1, null] });
+});
+
+test("what arrived while history was loading is kept", () => {
+  const loaded: Series = { timeS: [0, 30], value: [1, 2] };
+  joinTail(loaded, { timeS: [30, 60], value: [7, 3] });
+  assert.deepEqual(loaded, { timeS: [0, 30, 60], value: [1, 2, 3] });
+});
+
+test("a violated limit is always in sight, a far one only when asked for", () => {
+  const red = { value: 30, direction: "high" as const };
+  const [bottom, top] = verticalRange([95.7, 95.9], [red], 0.01, false);
+  assert.ok(bottom <= 30 && top >= 95.9, `${bottom} to ${top}`);
+  const [, quiet] = verticalRange([1.0, 1.2], [red], 0.01, false);
+  assert.ok(quiet < 2, String(quiet));
+  const [, all] = verticalRange([1.0, 1.2], [red], 0.01, true);
+  assert.ok(all >= 30, String(all));
+});
+
+test("noise of the last digit does not fill the chart, and zero is the floor of what is positive", () => {
+  const [bottom, top] = verticalRange([5.0, 5.01], [], 0.01, false);
+  assert.ok(top - bottom >= 0.2);
+  assert.equal(verticalRange([0, 10], [], 0.1, false)[0], 0);
+});
+
+const LIMIT: Limit = channelOf({
+  limits: [{ rule: "limit_low", direction: "low", levels: { yellow: 5, red: 3 }, source: "x" }],
+}).limits[0]!;
+
+test("nearness grows towards a low limit and steps at its bounds", () => {
+  assert.ok(nearness(LIMIT, 9) < nearness(LIMIT, 6));
+  assert.equal(nearness(LIMIT, 5), FIRST_BOUND_AT);
+  assert.equal(nearness(LIMIT, 3), stepsOf(LIMIT)[1]!.from);
+  assert.equal(nearness(LIMIT, -50), 1);
+});
+
+test("levels are read as numbers and as words", () => {
+  assert.deepEqual([levelOf(4), levelOf("red"), levelOf("none"), levelOf(null)], [4, 4, 0, 0]);
+});
+
+test("tries are spread, double, and never wait longer than 15 s", () => {
+  assert.equal(retryDelayMs(0, 1), 500);
+  assert.equal(retryDelayMs(0, 0), 250);
+  assert.equal(retryDelayMs(3, 1), 4000);
+  assert.equal(retryDelayMs(30, 1), 15_000);
+});
