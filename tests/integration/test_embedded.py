@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: it starts, is found again after any kill, and keeps what it promised."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -111,6 +112,16 @@ def test_a_running_server_is_found(data: Path) -> None:
 
     second.stop()
     assert first.pid is None
+
+
+def test_the_lock_lives_as_long_as_the_server(data: Path) -> None:
+    server = EmbeddedPostgres(data)
+    server.start()
+    with (data / "postgres.lock").open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        server.stop()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_many_starts_at_once_make_one_server(new_data: Path) -> None:

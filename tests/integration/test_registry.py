@@ -1,11 +1,13 @@
 """Sites keep their numbers, and slots their channels, for ever."""
 
+import asyncio
 import copy
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
+from historian.connection import connect
 from historian.registry import (
     RegistrationError,
     layouts_known,
@@ -168,3 +170,23 @@ async def test_a_channel_left_out_may_come_back(connection: AsyncConnection) -> 
 
     assert ids.version == 3
     assert ids.group_ids == (1, 2)
+
+
+async def test_two_registrations_do_not_give_out_one_number(
+    connection: AsyncConnection, postgres_dsn: str
+) -> None:
+    await register_site(connection, site(PORE), "one", LOADED_US)
+    async with (
+        await connect(postgres_dsn, name="first") as first,
+        await connect(postgres_dsn, name="second") as second,
+    ):
+        await register_site(first, site(PORE, RAIN), "two", LOADED_US)
+        other = group("other", channel("other-1", 0))
+        waiting = asyncio.create_task(register_site(second, site(PORE, other), "three", LOADED_US))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        await first.commit()
+        ids = await waiting
+
+    assert ids.group_ids == (1, 3)
+    assert ids.version == 3

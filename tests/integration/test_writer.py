@@ -143,6 +143,17 @@ async def test_a_contradiction_is_stored_beside_the_first_scan(
     assert second[2:] == (1, [2.0, 7.0, 8.0], None, [int(Quality.CONFLICT), 0, 0])
 
 
+async def test_a_bad_reading_in_a_contradiction_stays_bad(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    await flush(connection, site_id, scans([[1.0, 7.0]]))
+    electrical = int(Quality.ELECTRICAL)
+
+    await flush(connection, site_id, scans([[9999.0, 8.0]], quality=[[electrical, 0]]))
+
+    assert (await stored(connection))[1][5] == [electrical, int(Quality.CONFLICT)]
+
+
 async def test_the_same_instant_twice_in_one_flush(
     connection: AsyncConnection, site_id: int
 ) -> None:

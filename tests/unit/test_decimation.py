@@ -66,6 +66,16 @@ def test_each_stretch_keeps_its_own_extremes() -> None:
     assert few.value.tolist() == [0.0, 5.0, -5.0, 7.0, -7.0, 9.0, -9.0, 0.0]
 
 
+def test_what_is_missing_everywhere_needs_no_more_points() -> None:
+    faulty = series([1.0, 9.0, float("nan"), 5.0] * 25)
+
+    few = decimate(faulty, 20, range(1000))
+
+    assert 10 < len(few) <= 20
+    assert np.isnan(few.value).any()
+    assert (np.nanmin(few.value), np.nanmax(few.value)) == (1.0, 9.0)
+
+
 def test_a_short_series_stays_as_it_is() -> None:
     whole = series([1.0, float("nan"), 3.0])
     assert decimate(whole, 3, range(30)) is whole
