@@ -180,12 +180,12 @@ async def test_two_registrations_do_not_give_out_one_number(
         await connect(postgres_dsn, name="first") as first,
         await connect(postgres_dsn, name="second") as second,
     ):
-        await register_site(first, site(PORE, RAIN), "two", LOADED_US)
-        other = group("other", channel("other-1", 0))
-        waiting = asyncio.create_task(register_site(second, site(PORE, other), "three", LOADED_US))
-        done, _ = await asyncio.wait([waiting], timeout=0.2)
-        assert not done
-        await first.commit()
+        async with first.transaction():
+            await register_site(first, site(PORE, RAIN), "two", LOADED_US)
+            other = site(PORE, group("other", channel("other-1", 0)))
+            waiting = asyncio.create_task(register_site(second, other, "three", LOADED_US))
+            done, _ = await asyncio.wait([waiting], timeout=0.2)
+            assert not done
         ids = await waiting
 
     assert ids.group_ids == (1, 3)
