@@ -1,5 +1,6 @@
 """Refusals and failures, each with a code for programs and a sentence for people."""
 
+from traceback import format_exception
 from typing import Any
 from uuid import uuid4
 
@@ -36,6 +37,8 @@ class ApiError(Exception):
         headers = {"cache-control": "no-store"}
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
+        if self.status in {408, 413}:
+            headers["connection"] = "close"  # Or the rest of the body would still be taken in.
         body = {"error": {"code": self.code, "message": self.message}}
         return JSONResponse(body, self.status, headers)
 
@@ -50,7 +53,8 @@ def database_away() -> ApiError:
 def unexpected(error: Exception) -> ApiError:
     """Log a failure that nobody foresaw, and give it an id instead of its insides."""
     failure_id = uuid4().hex[:12]
-    log.error("request failed", failure_id=failure_id, exc_info=error)
+    # As text: a renderer that shows local variables would write tokens into the log.
+    log.error("request failed", failure_id=failure_id, traceback="".join(format_exception(error)))
     return ApiError(
         500, "failed", f"The request failed on our side; the log tells more under {failure_id}."
     )

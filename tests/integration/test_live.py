@@ -1,0 +1,318 @@
+"""The live line over real sockets: nothing lost, the latest wins, and nobody waits for another."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_centre import SITE, Centre, running_centre
+from ground import START_US, transition
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from alarms.transition import Change, Transition
+from api import live_feed
+from historian import tokens
+
+Message = dict[str, Any]
+TIMEOUT_S = 15.0
+
+
+@pytest.fixture
+async def centre(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Centre]:
+    async with running_centre(postgres_dsn, tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def line(
+    centre: Centre, wish: dict[str, Any] | None = None, *, token: str | None = None, **more: Any
+) -> AsyncIterator[ClientConnection]:
+    headers = {"authorization": f"Bearer {token or centre.viewer}"} | more.pop("headers", {})
+    async with connect(centre.live_url, additional_headers=headers, proxy=None, **more) as opened:
+        if wish is not None:
+            await subscribe(opened, **wish)
+        yield opened
+
+
+async def subscribe(opened: ClientConnection, **wish: Any) -> None:
+    await opened.send(json.dumps({"subscribe": {"site": SITE} | wish}))
+
+
+async def hear(opened: ClientConnection, *kinds: str) -> Message:
+    """Wait for a message of one of these types."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            message: Message = json.loads(await opened.recv())
+            if message["type"] in kinds:
+                return message
+
+
+async def numbers(opened: ClientConnection, upto: int) -> list[int]:
+    """Collect journal numbers up to one."""
+    found: list[int] = []
+    while not found or found[-1] < upto:
+        message = await hear(opened, "alarm")
+        assert message["cursor"] == {SITE: message["entry"]["number"]}
+        found.append(message["entry"]["number"])
+    return found
+
+
+def raises(count: int, begin: int = 0) -> list[Transition]:
+    return [
+        transition(Change.RAISE, "blue", at_s=n, of=f"crack-{n}")
+        for n in range(begin, begin + count)
+    ]
+
+
+async def closing(opened: ClientConnection) -> tuple[int, str]:
+    """Wait until the centre closes the line."""
+    async with asyncio.timeout(TIMEOUT_S):
+        await opened.wait_closed()
+    return opened.close_code or 0, opened.close_reason or ""
+
+
+async def test_an_alarm_arrives_with_its_entry_and_how_it_stands(centre: Centre) -> None:
+    async with line(centre, {"alarms": True, "cursor": None}) as opened:
+        hello = await hear(opened, "hello")
+        assert (hello["rate"], hello["cursor"]) == (1.0, {SITE: 0})
+        await centre.flush(
+            transition(Change.RAISE, "blue", at_s=0, of="crack-1-opening", evidence={"value": 12})
+        )
+        message = await hear(opened, "alarm")
+
+    assert message["cursor"] == {SITE: 1}
+    assert message["entry"]["change"] == "raise"
+    assert message["entry"]["stored_at"] is not None
+    assert message["alarm"]["state"] == "unacknowledged"
+    assert message["alarm"]["evidence"] == {"value": 12}
+
+
+async def test_no_alarm_is_lost_over_a_cut(centre: Centre) -> None:
+    await centre.flush(*raises(3))
+    async with line(centre, {"cursor": {SITE: 0}}) as first:
+        assert await numbers(first, 3) == [1, 2, 3]
+    await centre.flush(*raises(4, begin=3))
+    async with line(centre, {"cursor": {SITE: 3}}) as second:
+        assert await numbers(second, 7) == [4, 5, 6, 7]
+        await centre.flush(*raises(1, begin=7))
+        assert await numbers(second, 8) == [8]
+
+
+async def test_a_client_far_behind_catches_up_from_the_store(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.live_site.ENTRIES_KEPT", 5)
+    async with line(centre, {"cursor": None}) as ahead, line(centre) as behind:
+        await hear(ahead, "hello")
+        await centre.flush(*raises(300))
+        assert await numbers(ahead, 300) == list(range(1, 301))
+        await subscribe(behind, cursor={SITE: 0})
+        await centre.flush(*raises(20, begin=300))
+        assert await numbers(behind, 320) == list(range(1, 321))
+
+
+async def test_many_flushes_at_once_arrive_complete_and_in_order(centre: Centre) -> None:
+    async with line(centre, {"cursor": {SITE: 0}}) as one, line(centre, {"cursor": None}) as two:
+        await hear(one, "hello")
+        await hear(two, "hello")
+        for n in range(40):
+            await centre.flush(*raises(3, begin=3 * n))
+        assert await numbers(one, 120) == list(range(1, 121))
+        assert await numbers(two, 120) == list(range(1, 121))
+
+
+async def test_readings_arrive_and_the_latest_wins(centre: Centre) -> None:
+    await centre.flush(scans=[centre.scan("cracks", [1.0])])
+    wish = {"alarms": False, "channels": ["crack-1-opening"]}
+    async with line(centre, wish) as opened:
+        first = await hear(opened, "values")
+        assert [row["value"] for row in first["values"]] == [1.0]
+        for n in range(2, 30):
+            at_us = START_US + n
+            scans = [
+                centre.scan("cracks", [float(n)], at_us=at_us),
+                centre.scan("piezometers", [0.0] * 4, at_us=at_us),
+            ]
+            await centre.flush(scans=scans)
+        seen: list[float] = []
+        while not seen or seen[-1] != 29.0:
+            rows = (await hear(opened, "values"))["values"]
+            assert [row["channel"] for row in rows] == ["crack-1-opening"]
+            seen.append(rows[0]["value"])
+    assert seen == sorted(seen)
+
+
+async def test_a_level_that_stands_is_shown_with_the_reading(centre: Centre) -> None:
+    await centre.flush(scans=[centre.scan("cracks", [1.0])])
+    async with line(centre, {"channels": ["crack-1-opening"]}) as opened:
+        assert (await hear(opened, "values"))["values"][0]["level"] == 0
+        await centre.flush(transition(Change.RAISE, "yellow", at_s=1, of="crack-1-opening"))
+        message = await hear(opened, "values")
+    assert message["values"][0]["level"] == 2
+
+
+async def test_subscribing_to_all_shows_also_what_has_never_come(centre: Centre) -> None:
+    async with line(centre, {"channels": "all"}) as opened:
+        rows = (await hear(opened, "values"))["values"]
+    assert {row["channel"] for row in rows} == centre.plan.channel_by_key.keys()
+    assert {row["freshness"] for row in rows} == {"unknown"}
+
+
+async def test_a_subscription_can_be_changed_without_losing_the_cursor(centre: Centre) -> None:
+    async with line(centre, {"cursor": {SITE: 0}, "channels": []}) as opened:
+        await hear(opened, "hello")
+        await centre.flush(*raises(2))
+        assert await numbers(opened, 2) == [1, 2]
+        await subscribe(opened, channels="all", cursor=None)
+        assert (await hear(opened, "hello"))["cursor"] == {SITE: 2}
+        await centre.flush(*raises(1, begin=2))
+        assert await numbers(opened, 3) == [3]
+
+
+async def test_a_cursor_from_a_former_store_is_corrected(centre: Centre) -> None:
+    await centre.flush(*raises(2))
+    async with line(centre, {"cursor": {SITE: 99}}) as opened:
+        assert (await hear(opened, "hello"))["cursor"] == {SITE: 2}
+        await centre.flush(*raises(1, begin=2))
+        assert await numbers(opened, 3) == [3]
+
+
+async def test_pushed_is_recorded_at_the_first_hand_over(centre: Centre) -> None:
+    await centre.flush(*raises(1))
+    query = "select number, pushed_at from journal_instant"
+    async with line(centre, {"cursor": {SITE: 0}}) as opened:
+        await numbers(opened, 1)
+        first = await until_rows(centre, query)
+    async with line(centre, {"cursor": {SITE: 0}}) as again:
+        await numbers(again, 1)
+        await centre.flush(*raises(1, begin=1))
+        await numbers(again, 2)
+        both = await until_rows(centre, query, count=2)
+    assert both[0] == first[0]
+
+
+async def until_rows(centre: Centre, query: str, *, count: int = 1) -> list[tuple[Any, ...]]:
+    async with asyncio.timeout(TIMEOUT_S):
+        while len(rows := await centre.fetch(query)) < count:
+            pass
+    return sorted(rows)
+
+
+async def test_a_lost_wake_up_delays_no_more_than_a_second(centre: Centre) -> None:
+    async with line(centre, {"cursor": None}) as opened:
+        await hear(opened, "hello")
+        await centre.connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'groundwatch api wake-ups'"
+            " and datname = current_database()"
+        )
+        await centre.flush(*raises(1))
+        async with asyncio.timeout(3):
+            assert await numbers(opened, 1) == [1]
+
+
+async def frozen_line(centre: Centre) -> socket.socket:
+    """Open a line by hand and never read from it again."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(raw, ("127.0.0.1", centre.settings.port))
+    request = (
+        f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{centre.settings.port}\r\n"
+        f"Authorization: Bearer {centre.viewer}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await loop.sock_sendall(raw, request.encode())
+    answer = await loop.sock_recv(raw, 4096)
+    assert answer.startswith(b"HTTP/1.1 101")
+    wish = json.dumps(
+        {"subscribe": {"site": SITE, "channels": "all", "cursor": {SITE: 0}}}
+    ).encode()
+    mask = bytes(4)  # Masking with zeros leaves the bytes as they are.
+    await loop.sock_sendall(raw, bytes([0x81, 0x80 | len(wish)]) + mask + wish)
+    return raw
+
+
+async def test_a_frozen_client_blocks_nobody_and_is_cut(postgres_dsn: str, tmp_path: Path) -> None:
+    fat = {"note": "x" * 20_000}
+    async with running_centre(postgres_dsn, tmp_path, send_timeout_s=1.0) as centre:
+        frozen = await frozen_line(centre)
+        async with line(centre, {"cursor": None}) as healthy, centre.client(None) as client:
+            await hear(healthy, "hello")
+            for n in range(60):
+                step = transition(Change.RAISE, "blue", at_s=n, of=f"crack-{n}", evidence=fat)
+                await centre.flush(step)
+                async with asyncio.timeout(3):  # While the frozen one takes nothing.
+                    assert await numbers(healthy, n + 1) == [n + 1]
+            async with asyncio.timeout(TIMEOUT_S):
+                while 'live_clients_cut_total{reason="1013"} 1.0' not in (
+                    (await client.get("/metrics")).text
+                ):
+                    pass
+            assert "groundwatch_live_clients 1.0" in (await client.get("/metrics")).text
+        frozen.close()
+
+
+async def test_a_revoked_token_ends_its_open_line(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_feed, "TOKEN_CHECK_S", 0.0)
+    async with line(centre, {"cursor": None}) as opened:
+        await hear(opened, "hello")
+        token_id = tokens.token_id_of(centre.viewer)
+        assert token_id is not None
+        await tokens.revoke_token(centre.connection, token_id)
+        assert await closing(opened) == (1008, "the token has expired or was revoked")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("not json", 1008),
+        ('{"subscribe": {"site": "north-mine", "colour": "red"}}', 1008),
+        ('{"subscribe": {"site": "north-mine", "cursor": {"north-mine": -1}}}', 1008),
+        ('{"subscribe": {"site": "no-such-mine"}}', 1008),
+        ('{"subscribe": {"site": "north-mine", "channels": ["no-such-channel"]}}', 1008),
+        ("[" * 30_000, 1008),
+        (b"\x00", 1003),
+        ("x" * 70_000, 1009),
+    ],
+)
+async def test_a_wrong_wish_ends_the_line_with_a_sentence(
+    centre: Centre, said: str | bytes, code: int
+) -> None:
+    async with line(centre) as opened:
+        await opened.send(said)
+        ended, reason = await closing(opened)
+    assert ended == code
+    assert reason
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"authorization": ""}, 401),
+        ({"authorization": "Bearer gw_000000000000_wrong"}, 401),
+        ({"origin": "https://elsewhere.example"}, 403),
+    ],
+)
+async def test_strangers_get_no_line(centre: Centre, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with line(centre, headers=headers):
+            pass
+    assert refused.value.response.status_code == status
+
+
+async def test_an_edges_token_gets_no_line_and_our_own_page_does(centre: Centre) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with line(centre, token=centre.edge):
+            pass
+    assert refused.value.response.status_code == 403
+    async with line(centre, {"cursor": None}, headers={"origin": centre.url}) as opened:
+        await hear(opened, "hello")
