@@ -31,6 +31,7 @@ CREATE = """
         acknowledged integer not null default 0  -- microseconds since 1970; 0: not yet
     );
     create index if not exists block_acknowledged on block (acknowledged) where acknowledged > 0;
+    create index if not exists block_waiting on block (seq) where acknowledged = 0;
 """
 APPEND = "insert into block (content, scans, readings) values (?, ?, ?)"
 READ = "select content from block where seq = ?"

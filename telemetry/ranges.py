@@ -80,6 +80,10 @@ class RangeSet:
             if one_first <= last and one_last >= first
         ]
 
+    def around(self, first: int, last: int) -> list[Range]:
+        """List the ranges that share a number with first to last, as they are."""
+        return [one for one in self if one[0] <= last and one[1] >= first]
+
     def first_absent(self, number: int) -> int:
         """Find the smallest number, from the given one on, that is not in the set."""
         position = bisect_left(self._lasts, number)

@@ -123,8 +123,7 @@ class EdgeSide:
             case Welcome(delivered):
                 return self._welcomed(RangeSet(delivered))
             case Ack(ranges):
-                self._settle(ranges, at_s)
-                return [Released(ranges)], []
+                return self._settle(ranges, at_s), []
             case Rejected(seq, reason, message):
                 return [BlockRejected(seq, reason, message)], []
             case Refusal(code, message):
@@ -198,13 +197,18 @@ class EdgeSide:
         lost = [encode_frame(Lost(first, last, NO_LONGER_HELD)) for first, last in gone]
         return [Welcomed(delivered.to_list(), self._unsent.to_list())], lost
 
-    def _settle(self, ranges: Iterable[Range], at_s: float) -> None:
+    def _settle(self, ranges: Iterable[Range], at_s: float) -> list[EdgeEvent]:
+        released = RangeSet()
         for first, last in ranges:
-            self._unsent.remove(first, last)
             for seq in [one for one in self._in_flight if first <= one <= last]:
                 del self._in_flight[seq]
+                released.add(seq)
+            for one in self._unsent.within(first, last):
+                released.add(*one)
+            self._unsent.remove(first, last)
         if self._welcome:
             self._waiting_since_s = at_s if self._in_flight else None
+        return [Released(released.to_list())] if released else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +302,18 @@ class CentreSide:
         return [encode_frame(Welcome(ranges))], events
 
     def committed(self, ranges: Iterable[Range]) -> list[bytes]:
-        """Acknowledge numbers that are now in the database, as blocks, as lost or as quarantine."""
-        settled = RangeSet(ranges)
-        self._settled = self._settled.union(settled)
-        self._passed = self._passed.union(settled)
-        return acks(settled)
+        """Acknowledge numbers that are now in the database, as blocks, as lost or as quarantine.
+
+        The whole ranges that they belong to are named, so that a lost frame is made up for by
+        the next one.
+        """
+        new = list(ranges)
+        for first, last in new:
+            self._settled.add(first, last)
+            self._passed.add(first, last)
+        return acks(
+            RangeSet(one for first, last in new for one in self._settled.around(first, last))
+        )
 
     def _introduced(self, hello: Hello) -> list[CentreEvent]:
         if self._hello == hello:  # The carrier may repeat a frame.
