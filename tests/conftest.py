@@ -1,10 +1,12 @@
 """Real parts for tests: a PostgreSQL of this test run's own, and a fresh database for each test.
 
 Under pytest-xdist each worker has a server of its own. A database is copied from a template
-that has been migrated once, which takes some 30 ms.
+that has been migrated once, which takes some 30 ms. Where GROUNDWATCH_TEST_DSN names a server
+(its user may create databases), tests use that one, to see that older versions do too.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 
@@ -17,7 +19,9 @@ from historian.connection import connect
 from historian.embedded import EmbeddedPostgres
 from historian.migration import migrate
 
-TEMPLATE = "template_migrated"
+# Workers that share a server must not take each other's databases.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TEMPLATE = f"template_{WORKER}"
 # Tests that crash the server start one of their own, with the settings of every day.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 NUMBERS = count(1)
@@ -26,12 +30,12 @@ NUMBERS = count(1)
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running server; the value connects to its maintenance database."""
+    if given := os.environ.get("GROUNDWATCH_TEST_DSN"):
+        yield _with_template(given)
+        return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings=QUICK)
-    dsn = make_conninfo(server.start(), dbname="postgres")
     try:
-        _execute(dsn, "create database {}", TEMPLATE)
-        asyncio.run(_migrate(make_conninfo(dsn, dbname=TEMPLATE)))
-        yield dsn
+        yield _with_template(make_conninfo(server.start(), dbname="postgres"))
     finally:
         server.stop()
 
@@ -39,7 +43,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def postgres_dsn(postgres_server: str) -> Iterator[str]:
     """A database with the whole schema, and nothing in it."""
-    name = f"test_{next(NUMBERS)}"
+    name = f"test_{WORKER}_{next(NUMBERS)}"
     _execute(postgres_server, "create database {} template {}", name, TEMPLATE)
     yield make_conninfo(postgres_server, dbname=name)
     _execute(postgres_server, "drop database {} with (force)", name)
@@ -48,7 +52,7 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def empty_postgres_dsn(postgres_server: str) -> Iterator[str]:
     """A database without any schema."""
-    name = f"empty_{next(NUMBERS)}"
+    name = f"empty_{WORKER}_{next(NUMBERS)}"
     _execute(postgres_server, "create database {}", name)
     yield make_conninfo(postgres_server, dbname=name)
     _execute(postgres_server, "drop database {} with (force)", name)
@@ -59,6 +63,14 @@ async def connection(postgres_dsn: str) -> AsyncIterator[AsyncConnection]:
     """A connection to this test's database, in which every statement is a transaction."""
     async with await connect(postgres_dsn, name="test", autocommit=True) as opened:
         yield opened
+
+
+def _with_template(dsn: str) -> str:
+    """Make the template anew on a server; return how to connect to the server."""
+    _execute(dsn, "drop database if exists {} with (force)", TEMPLATE)
+    _execute(dsn, "create database {}", TEMPLATE)
+    asyncio.run(_migrate(make_conninfo(dsn, dbname=TEMPLATE)))
+    return dsn
 
 
 async def _migrate(dsn: str) -> None:
