@@ -6,6 +6,8 @@ import signal
 import sys
 
 STDIN_CHUNK = 4096
+# A service's exit code for "I have said what is wrong; trying again is no use".
+CANNOT_START = 3
 
 
 async def until_asked_to_stop(supervised: bool) -> None:

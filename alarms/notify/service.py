@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +14,17 @@ import structlog
 from psycopg import AsyncConnection
 
 from alarms import journal, outbox
-from alarms.notify.destinations import Webhook, read_destinations
+from alarms.notify.destinations import (
+    DestinationsError,
+    Webhook,
+    read_destinations,
+    read_secret,
+)
 from alarms.notify.retry import GiveUp, next_try
 from alarms.notify.webhook import TRY_TIMEOUT_S, Try, WebhookSender
 from alarms.outbox import Message
 from historian.connection import connect
-from historian.lifetime import is_supervised, until_asked_to_stop
+from historian.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.clock import Clock, MachineClock, SharedClock
 
 LEASE_S = 3 * TRY_TIMEOUT_S  # Longer than one try may take, so that nobody sends in parallel.
@@ -40,8 +46,14 @@ class NotifySettings:
 
 def run_notify(settings: NotifySettings) -> int:
     """Run the notifier until it is asked to stop; return the exit code."""
-    destinations = () if settings.destinations is None else read_destinations(settings.destinations)
-    clock = MachineClock() if settings.clock is None else SharedClock(settings.clock)
+    try:
+        destinations = read_destinations(settings.destinations) if settings.destinations else ()
+        for webhook in destinations:
+            read_secret(webhook)
+    except DestinationsError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_START
+    clock = SharedClock(settings.clock) if settings.clock else MachineClock()
     asyncio.run(_run_until_asked(settings.dsn, destinations, clock))
     return 0
 
