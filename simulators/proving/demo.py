@@ -14,11 +14,11 @@ from typing import Any
 
 from rich.console import Console
 
-from simulators.proving.demonstration import SITE, Demonstration
+from simulators.proving.demonstration import Demonstration, demo_cast
 from simulators.proving.ledger import Balance
 from simulators.proving.processes import ProcessEndedError
 from simulators.proving.watcher import RAISING, Watcher
-from simulators.scenario import read_scenario
+from simulators.scenario import Scenario, ScenarioError, read_scenario
 from telemetry.clock import instant_at, real_monotonic_s
 
 PROGRESS_EVERY_S = 5.0
@@ -42,6 +42,9 @@ def run_demo(settings: DemoSettings) -> int:
     """Run a demonstration; return the exit code."""
     try:
         return asyncio.run(_demonstrate(settings))
+    except ScenarioError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except ProcessEndedError as error:
         sys.stderr.write(f"The demonstration could not go on. {error}\n")
         return 1
@@ -56,18 +59,25 @@ async def _demonstrate(settings: DemoSettings) -> int:
     scenario = read_scenario(settings.scenario)
     console = Console(stderr=True, quiet=settings.headless)
     with _folder(settings.keep) as folder:
-        demonstration = Demonstration(
-            settings.scenario, scenario, settings.rate or scenario.rate, settings.seed, folder
-        )
-        async with _running(demonstration, stop, console):
+        rate = settings.rate or scenario.rate
+        cast = demo_cast(settings.scenario, scenario, rate=rate, seed=settings.seed)
+        demonstration = Demonstration(cast, folder)
+        console.print(f"Starting the scenario [bold]{settings.scenario}[/] …")
+        async with _running(demonstration, stop):
             if not stop.is_set():
-                _introduce(console, demonstration)
+                _introduce(console, scenario, demonstration)
                 left_s = None
                 if settings.for_s is not None:
                     left_s = settings.for_s - (real_monotonic_s() - began_s)
                 await _follow(demonstration, stop, left_s, console)
             console.print("Draining, and comparing the spools with the database …")
-            report = report_of(demonstration, await demonstration.finish())
+            found = await demonstration.finish()
+            report = {
+                "scenario": settings.scenario,
+                "seed": settings.seed,
+                "rate": rate,
+                **report_of(demonstration, found),
+            }
     if settings.as_json:
         print(json.dumps(report, ensure_ascii=False), flush=True)  # noqa: T201
     else:
@@ -95,11 +105,8 @@ class _folder:  # noqa: N801
 
 
 @asynccontextmanager
-async def _running(
-    demonstration: Demonstration, stop: asyncio.Event, console: Console
-) -> AsyncIterator[None]:
+async def _running(demonstration: Demonstration, stop: asyncio.Event) -> AsyncIterator[None]:
     """Have the demonstration running; a Ctrl-C during its start ends it cleanly as well."""
-    console.print(f"Starting the scenario [bold]{demonstration.scenario_name}[/] …")
     starting = asyncio.create_task(demonstration.start())
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -139,8 +146,7 @@ async def _follow(
             continue
 
 
-def _introduce(console: Console, demonstration: Demonstration) -> None:
-    scenario = demonstration.scenario
+def _introduce(console: Console, scenario: Scenario, demonstration: Demonstration) -> None:
     console.print(f"[bold]{scenario.name.en}[/] · {scenario.name.zh}")
     console.print(scenario.description.en)
     console.print(f"\nOpen the page: [bold]{demonstration.addresses.sign_in}[/]", soft_wrap=True)
@@ -166,7 +172,7 @@ def _show_progress(console: Console, demonstration: Demonstration) -> None:
     at = instant_at(demonstration.clock.now_us())
     console.print(
         f"[dim]{at:%Y-%m-%d %H:%M:%S} UTC in the scenario, "
-        f"{demonstration.rate:g} times as fast as real time[/]",
+        f"{demonstration.clock.rate:g} times as fast as real time[/]",
         highlight=False,
     )
 
@@ -176,7 +182,7 @@ def report_of(demonstration: Demonstration, found: Balance) -> dict[str, Any]:
     watcher = demonstration.watcher
     alarms = [
         {
-            "site": SITE,
+            "site": demonstration.cast.site,
             "structure": entry["structure"],
             "channel": entry["channel"],
             "level": entry["level"],
@@ -189,9 +195,6 @@ def report_of(demonstration: Demonstration, found: Balance) -> dict[str, Any]:
         if entry["change"] in RAISING
     ]
     return {
-        "scenario": demonstration.scenario_name,
-        "seed": demonstration.seed,
-        "rate": demonstration.rate,
         "scans": found.scans,
         "readings": found.readings,
         "lost": found.lost,

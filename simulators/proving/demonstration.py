@@ -38,20 +38,48 @@ TOLD_WITHIN_S = 10.0
 LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
 LOOK_AGAIN_S = 0.05
 JOURNAL_PAGE = 500
+CENTRE_NICENESS = 5  # On one small machine, the instruments are asked first.
 
-SITE = "demo-mine"
+DEMO_SITE = "demo-mine"
 
 STILL_TO_TELL = "select count(*) from outbox where delivered_at is null and given_up_at is null"
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays in a demonstration: a site, its simulated devices and its edges."""
+
+    site: str
+    site_text: str
+    devices: tuple[tuple[str, tuple[str, ...]], ...]  # Name, and what follows "simulate".
+    edges: tuple[str, ...]
+    began_us: int
+    rate: float
+
+
+def demo_cast(name: str, scenario: Scenario, *, rate: float, seed: int) -> Cast:
+    """Put the demo mine on stage, under a scenario, on free ports."""
+    ports = dict(zip(DEVICES, free_ports(len(DEVICES)), strict=True))
+    return Cast(
+        site=DEMO_SITE,
+        site_text=demo_site_text(
+            scenario, {f"{device}-bus": port for device, port in ports.items()}
+        ),
+        devices=tuple(
+            (device, (device, "--scenario", name, "--seed", str(seed), "--port", str(port)))
+            for device, port in ports.items()
+        ),
+        edges=tuple(f"{device}-edge" for device in DEVICES),
+        began_us=scenario.began_us,
+        rate=rate,
+    )
 
 
 @dataclass(eq=False)
 class Demonstration:
     """Everything that runs in one demonstration."""
 
-    scenario_name: str
-    scenario: Scenario
-    rate: float
-    seed: int
+    cast: Cast
     folder: Path
     sink: WebhookSink = field(init=False)
     centre: Worker = field(init=False)
@@ -73,37 +101,31 @@ class Demonstration:
         """The demo site, with this demonstration's ports and periods."""
         return self.folder / "site.yaml"
 
-    def spool(self, device: str) -> Path:
-        """The spool of a device's edge."""
-        return self.folder / f"{device}-edge.spool"
+    def spool(self, edge: str) -> Path:
+        """The spool of an edge."""
+        return self.folder / f"{edge}.spool"
 
     async def start(self) -> None:
         """Start everything and begin the scenario when all of it is ready."""
-        ports = free_ports(len(DEVICES) + 2)
-        device_ports = dict(zip(DEVICES, ports, strict=False))
-        self._ports = ports[len(DEVICES) :]
-        buses = {f"{name}-bus": port for name, port in device_ports.items()}
-        self.site_file.write_text(demo_site_text(self.scenario, buses), encoding="utf-8")
+        self._ports = free_ports(2)
+        self.site_file.write_text(self.cast.site_text, encoding="utf-8")
         self._prepare_webhook()
         await self.start_centre()
         self.devices = [
-            await start(f"{name}-simulator", self._device_arguments(name, port), self.folder)
-            for name, port in device_ports.items()
+            await start(
+                f"{name}-simulator",
+                ["simulate", *arguments, "--clock", str(self.clock_file)],
+                self.folder,
+            )
+            for name, arguments in self.cast.devices
         ]
         await self._wait_for_centre()
-        async with await psycopg.AsyncConnection.connect(
-            self.addresses.dsn, autocommit=True
-        ) as conn:
-            now_us = MachineClock().now_us()
-            for name in DEVICES:
-                token = await create_token(conn, Scope.EDGE, SITE, f"{name}-edge", "demo", now_us)
-                self._write_secret(f"{name}-edge.token", token)
-            watcher_token = await create_token(conn, Scope.VIEWER, None, None, "demo", now_us)
+        watcher_token = await self._make_tokens()
         self.edges = [
-            await start(f"{name}-edge", self._edge_arguments(name), self.folder) for name in DEVICES
+            await start(name, self._edge_arguments(name), self.folder) for name in self.cast.edges
         ]
         live = self.addresses.api.replace("http://", "ws://") + "/api/v1/live"
-        self.watcher = Watcher(live, SITE, watcher_token)
+        self.watcher = Watcher(live, self.cast.site, watcher_token)
         self._watching = asyncio.create_task(self.watcher.run(), name="watch")
         for worker in self.devices:
             await wait_for_line("listening on", worker, READY_WITHIN_S)
@@ -119,7 +141,7 @@ class Demonstration:
         arguments += ["--clock", str(self.clock_file)]
         arguments += ["--webhooks", str(self.folder / "webhooks.toml")]
         arguments += ["--ready-file", str(self.folder / "ready.json")]
-        self.centre = await start("centre", arguments, self.folder)
+        self.centre = await start("centre", arguments, self.folder, niceness=CENTRE_NICENESS)
 
     async def kill_centre(self, *, with_database: bool) -> None:
         """End the whole centre as a power cut would: supervisor, services, perhaps database."""
@@ -137,7 +159,8 @@ class Demonstration:
         ) as conn:
             await self._wait_until_told(conn)
             await self._complete_entries()
-            return await balance(conn, SITE, [self.spool(name) for name in DEVICES])
+            spools = [self.spool(name) for name in self.cast.edges]
+            return await balance(conn, self.cast.site, spools)
 
     async def stop(self) -> None:
         """Stop whatever still runs; called in any case."""
@@ -154,7 +177,7 @@ class Demonstration:
     async def _complete_entries(self) -> None:
         """Read the journal, which knows by now when each entry was pushed."""
         headers = {"Authorization": f"Bearer {self.watcher.token}"}
-        url = f"{self.addresses.api}/api/v1/sites/{SITE}/journal"
+        url = f"{self.addresses.api}/api/v1/sites/{self.cast.site}/journal"
         after = 0
         async with httpx.AsyncClient(headers=headers) as client:
             while True:
@@ -172,7 +195,7 @@ class Demonstration:
 
     def _begin(self) -> None:
         real_us = MachineClock().now_us() + round(LEAD_IN_S * 1e6)
-        self.clock = ScenarioClock(real_us, self.scenario.began_us, self.rate)
+        self.clock = ScenarioClock(real_us, self.cast.began_us, self.cast.rate)
         self.watcher.clock = self.clock
         write_clock_file(self.clock_file, self.clock)
 
@@ -192,18 +215,22 @@ class Demonstration:
         path.write_text(secret, encoding="utf-8")
         return path
 
-    def _device_arguments(self, name: str, port: int) -> Sequence[str]:
-        return [
-            *("simulate", name, "--scenario", self.scenario_name, "--seed", str(self.seed)),
-            *("--site", str(self.site_file), "--clock", str(self.clock_file)),
-            *("--port", str(port)),
-        ]
+    async def _make_tokens(self) -> str:
+        """Give each edge a token of its own; return one for the watcher."""
+        async with await psycopg.AsyncConnection.connect(
+            self.addresses.dsn, autocommit=True
+        ) as conn:
+            now_us = MachineClock().now_us()
+            for edge in self.cast.edges:
+                token = await create_token(conn, Scope.EDGE, self.cast.site, edge, "demo", now_us)
+                self._write_secret(f"{edge}.token", token)
+            return await create_token(conn, Scope.VIEWER, None, None, "demo", now_us)
 
     def _edge_arguments(self, name: str) -> Sequence[str]:
         return [
-            *("edge", "--site", str(self.site_file), "--edge", f"{name}-edge"),
+            *("edge", "--site", str(self.site_file), "--edge", name),
             *("--centre", self.addresses.line, "--clock", str(self.clock_file)),
-            *("--token-file", str(self.folder / f"{name}-edge.token")),
+            *("--token-file", str(self.folder / f"{name}.token")),
             *("--spool", str(self.spool(name))),
         ]
 
@@ -222,11 +249,10 @@ class Demonstration:
     async def _wait_until_connected(self) -> None:
         """Wait until every edge's line is open and the watcher has been greeted."""
         page = self.addresses.line.replace("ws://", "http://") + "/metrics"
+        wanted = f"groundwatch_edge_lines_open {len(self.cast.edges)}.0"
         async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
             await self.watcher.connected.wait()
-            while (
-                f"groundwatch_edge_lines_open {len(DEVICES)}.0" not in (await client.get(page)).text
-            ):
+            while wanted not in (await client.get(page)).text:
                 await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _wait_until_told(self, conn: psycopg.AsyncConnection[tuple[int]]) -> None:

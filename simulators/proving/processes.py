@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 STOP_WITHIN_S = 30.0
@@ -51,10 +52,11 @@ class Worker:
         return "\n".join(text.splitlines()[-20:])
 
 
-async def start(name: str, arguments: Sequence[str], folder: Path) -> Worker:
+async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: int = 0) -> Worker:
     """Start a `groundwatch` sub-command in a session of its own.
 
-    Its standard input is a pipe from us: when we are gone, a supervised process ends.
+    Its standard input is a pipe from us: when we are gone, a supervised process ends. A positive
+    niceness lets others go first: instruments have to be asked in time, all the rest can wait.
     """
     log = folder / f"{name}.log"
     with log.open("ab") as sink:
@@ -68,6 +70,7 @@ async def start(name: str, arguments: Sequence[str], folder: Path) -> Worker:
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "GROUNDWATCH_SUPERVISED": "1", "NO_COLOR": "1"},
             start_new_session=True,
+            preexec_fn=partial(os.nice, niceness) if niceness else None,
         )
     return Worker(name, process, log)
 

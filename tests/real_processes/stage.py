@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.proving.demo import report_of
-from simulators.proving.demonstration import Demonstration
+from simulators.proving.demonstration import Demonstration, demo_cast
 from simulators.scenario import read_scenario
 from telemetry.clock import instant_at
 
@@ -48,7 +48,8 @@ async def run(
 ) -> Answer:
     """Run a scenario until its answer is known; `interfere` may do what it likes meanwhile."""
     scenario = read_scenario(name)
-    demonstration = Demonstration(name, scenario, scenario.rate, seed, folder)
+    cast = demo_cast(name, scenario, rate=scenario.rate, seed=seed)
+    demonstration = Demonstration(cast, folder)
     try:
         await demonstration.start()
         meddling = asyncio.create_task(interfere(demonstration)) if interfere else None
