@@ -103,7 +103,8 @@ async def _run_tasks(
                     await uplink.wait_until_drained()
         except TimeoutError:
             log.warning("stopped with blocks undelivered; they wait in the spool")
-        line.cancel()
+        await uplink.finish()
+        line.cancel()  # It may be in the middle of connecting.
     log.info("edge agent stopped", edge=settings.edge)
 
 

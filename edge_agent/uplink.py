@@ -75,6 +75,8 @@ class Uplink:
         self._token_file = token_file
         self._spool = spool
         self._side: EdgeSide | None = None
+        self._socket: ClientConnection | None = None
+        self._finished = asyncio.Event()
         self._wake = asyncio.Event()  # Something may be sent.
         self._drained = asyncio.Event()
         self._owed: list[bytes] = []  # Frames that must go out before the next block.
@@ -95,12 +97,20 @@ class Uplink:
         """Wait until the centre has committed everything."""
         await self._drained.wait()
 
+    async def finish(self) -> None:
+        """Hang up in good order, for ever."""
+        self._finished.set()
+        if self._socket is not None:
+            await self._socket.close()
+
     async def run(self) -> None:
-        """Keep a line to the centre, until cancelled."""
-        while True:
+        """Keep a line to the centre, until finished or cancelled."""
+        while not self._finished.is_set():
             retry_s: float | None = None
             try:
                 await self._connect_once()
+                if self._finished.is_set():
+                    return
                 self._tell_down("unreachable", "the centre closed the line")
             except RefusedError as error:
                 retry_s = error.retry_s
@@ -115,7 +125,9 @@ class Uplink:
                 self._tell_down("unreachable", str(error) or type(error).__name__)
             finally:
                 self._side = None
-            await asyncio.sleep(next(self._pauses) if retry_s is None else retry_s)
+                self._socket = None
+            pause_s = next(self._pauses) if retry_s is None else retry_s
+            await happens_within(self._finished, pause_s)
 
     async def _connect_once(self) -> None:
         try:
@@ -130,6 +142,7 @@ class Uplink:
                 ping_timeout=PING_S,
                 max_size=FRAME_BYTES_MAX,
             ) as socket:
+                self._socket = socket
                 await self._converse(socket)
         except InvalidStatus as error:
             body = (error.response.body or b"").decode(errors="replace").strip()

@@ -130,8 +130,10 @@ class EdgeSide:
                 return [Refused(code, message)], []
 
     def appended(self, seq: int) -> None:
-        """Learn of a block that has been committed to the spool."""
-        self._next_seq = max(self._next_seq, seq + 1)
+        """Learn of a block that has been committed to the spool; what is known is passed over."""
+        if seq < self._next_seq:
+            return
+        self._next_seq = seq + 1
         self._held.add(seq)
         if self._welcome:
             self._unsent.add(seq)
