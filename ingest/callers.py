@@ -17,7 +17,7 @@ from telemetry.frames import Hello
 from telemetry.ranges import RangeSet
 
 # An edge that waits longer for the handshake hangs up and calls again anyway.
-POOL_TIMEOUT_S = 4.0
+POOL_TIMEOUT_S = 2.0
 DATABASE_AWAY = "the centre's database is away; what is in the spool can wait"
 
 

@@ -70,13 +70,15 @@ async def _run(settings: IngestSettings) -> int:
         server = await open_line(settings.host, settings.port, parts)
         log.info("edges may come", host=settings.host, port=settings.port)
         asked = asyncio.create_task(until_asked_to_stop(supervised))
-        await asyncio.wait({asked, flushing}, return_when=asyncio.FIRST_COMPLETED)
-        server.close()
-        stop.set()
+        try:
+            await asyncio.wait({asked, flushing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # Also when the flush has failed, which cancels us.
+            server.close()
+            stop.set()
+            asked.cancel()
         await flushing
         await server.wait_closed()
         listening.cancel()
-        asked.cancel()
     return 0
 
 

@@ -21,7 +21,7 @@ from historian.connection import connect as connect_store
 from historian.tokens import Scope, create_token
 from ingest.callers import callers_pool, line_parts
 from ingest.desk import SiteDesk
-from ingest.inbox import Inbox
+from ingest.inbox import Arrival, Inbox
 from ingest.line import open_line
 from ingest.opening import open_site
 from ingest.pipeline import Pipeline
@@ -55,6 +55,24 @@ class HandClock:
         return (at_us - self.us) / 1e6
 
 
+class WatchedInbox(Inbox):
+    """An inbox for whose filling a test can wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._put = asyncio.Event()
+
+    def put(self, arrival: Arrival) -> None:
+        super().put(arrival)
+        self._put.set()
+
+    async def holds(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self) < count:
+                self._put.clear()
+                await self._put.wait()
+
+
 class IngestBench:
     """One ingest process, as it were."""
 
@@ -62,7 +80,7 @@ class IngestBench:
         self.dsn = dsn
         self.sites = sites
         self.clock = clock
-        self.inbox = Inbox()
+        self.inbox = WatchedInbox()
         self.desks: list[SiteDesk] = []
         self.stop = asyncio.Event()
         self.port = 0
@@ -141,6 +159,7 @@ class EdgeLine:
         self.refused: Refused | None = None
         self.lowest_held = 1
         self.on_acknowledged: Callable[[], Awaitable[None]] | None = None
+        self._answered = False
         self._side: EdgeSide
         self._socket: ClientConnection
         self._reading: asyncio.Task[None]
@@ -159,7 +178,9 @@ class EdgeLine:
         next_seq = max(self.spool, default=self.lowest_held - 1) + 1
         for frame in self._side.opened(held=held, next_seq=next_seq, at_s=real_monotonic_s()):
             await self._socket.send(frame)
+        self._answered = False
         self._reading = asyncio.create_task(self._read())
+        await self.until(lambda: self._answered)
 
     async def put(self, *contents: bytes) -> None:
         """Put blocks into the spool and send them."""
@@ -204,6 +225,7 @@ class EdgeLine:
                         self.rejected.append(event)
                     elif isinstance(event, Refused):
                         self.refused = event
+                self._answered = True
                 await self._note_acknowledged(message)
                 await self._pump()
                 async with self._changed:

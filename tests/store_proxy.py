@@ -1,0 +1,73 @@
+"""A proxy in front of PostgreSQL that cuts the line right after a commit, before it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+CHUNK = 1 << 16
+
+
+class StoreProxy:
+    """Passes bytes on; while it is armed, the answer to the next COMMIT never arrives."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._lines: set[asyncio.Task[None]] = set()
+        self.armed = False
+        self.cuts = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until either side ends it, or we do."""
+        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        committing = asyncio.Event()
+        there = asyncio.create_task(self._pass_on(reader, server_writer, committing))
+        back = asyncio.create_task(self._pass_back(server_reader, writer, committing))
+        self._lines |= {there, back}
+        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (there, back):
+            task.cancel()
+        await asyncio.wait({there, back})
+        self._lines -= {there, back}
+        for one in (writer, server_writer):
+            one.close()
+            with suppress(OSError):
+                await one.wait_closed()
+
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, committing: asyncio.Event
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if self.armed and b"COMMIT" in data:
+                self.armed = False
+                committing.set()
+            writer.write(data)
+            await writer.drain()
+
+    async def _pass_back(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, committing: asyncio.Event
+    ) -> None:
+        while data := await reader.read(CHUNK):
+            if committing.is_set():
+                self.cuts += 1
+                return
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def store_proxy(folder: Path, dsn: str) -> AsyncIterator[tuple[StoreProxy, str]]:
+    """A proxy, and how to connect to the database through it."""
+    parameters = conninfo_to_dict(dsn)
+    name = f".s.PGSQL.{parameters['port']}"
+    proxy = StoreProxy(f"{parameters['host']}/{name}")
+    server = await asyncio.start_unix_server(proxy.answer, folder / name)
+    try:
+        yield proxy, make_conninfo(dsn, host=str(folder))
+    finally:
+        server.close()
+        for task in proxy._lines:
+            task.cancel()
+        await server.wait_closed()
