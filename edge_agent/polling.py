@@ -96,8 +96,10 @@ class BusPolling:
     ) -> None:
         """Scan until told to stop; begin after an instant, and after what is in the spool."""
         self._clock = clock
+        # A group whose last scan is not among the newest blocks had its turn before them.
+        alive_us = max(newest_us.values(), default=begin_us)
         for one in self._polled:
-            after_us = max(begin_us, newest_us.get(one.plan.key, begin_us))
+            after_us = max(begin_us, newest_us.get(one.plan.key, alive_us))
             one.next_us = first_instant_after(after_us, one.plan.period_us)
         try:
             while await self._wait_for_next(stop):
