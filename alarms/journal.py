@@ -127,39 +127,19 @@ async def append(
     await conn.execute(BEGIN_HEAD, (site_id, GENESIS))
     head = await (await conn.execute(LOCK_HEAD, (site_id,))).fetchone()
     assert head is not None
-    number, previous = int(head[0]), bytes(head[1])
-    stored_at = instant_at(stored_us)
-
-    entries: list[tuple[Any, ...]] = []
-    appended: list[tuple[int, Transition]] = []
-    for transition in await _unrecorded(conn, site_id, transitions):
-        number += 1
-        body = entry_body(transition, number, stored_us)
-        previous = chain_hash(previous, body)
-        entries.append(
-            (
-                site_id,
-                number,
-                transition.key,
-                flush_id,
-                transition.occurrence,
-                instant_at(transition.sampled_us),
-                stored_at,
-                body,
-                previous,
-            )
-        )
-        appended.append((number, transition))
-    if not appended:
+    new = await _unrecorded(conn, site_id, transitions)
+    if not new:
         return []
 
+    numbered = list(enumerate(new, start=head[0] + 1))
+    entries = _chained(site_id, flush_id, numbered, bytes(head[1]), stored_us)
     async with conn.cursor() as cursor:
         await cursor.executemany(INSERT_ENTRY, entries)
         await cursor.executemany(
-            FOLLOW_ALARM, [_alarm_row(site_id, number, one) for number, one in appended]
+            FOLLOW_ALARM, [_alarm_row(site_id, number, one) for number, one in numbered]
         )
-    await conn.execute(MOVE_HEAD, (number, previous, site_id))
-    return appended
+    await conn.execute(MOVE_HEAD, (numbered[-1][0], entries[-1][-1], site_id))
+    return numbered
 
 
 async def read_after(
@@ -259,6 +239,26 @@ async def _unrecorded(
             known.add(transition.key)
             new.append(transition)
     return new
+
+
+def _chained(
+    site_id: int,
+    flush_id: int,
+    numbered: Sequence[tuple[int, Transition]],
+    previous: bytes,
+    stored_us: int,
+) -> list[tuple[Any, ...]]:
+    """Make the journal's rows, each with the hash that chains it to the one before."""
+    stored_at = instant_at(stored_us)
+    rows = []
+    for number, one in numbered:
+        body = entry_body(one, number, stored_us)
+        previous = chain_hash(previous, body)
+        at = instant_at(one.sampled_us)
+        rows.append(
+            (site_id, number, one.key, flush_id, one.occurrence, at, stored_at, body, previous)
+        )
+    return rows
 
 
 def _alarm_row(site_id: int, number: int, transition: Transition) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Signing in and out: a browser exchanges a one-time code or a token for a cookie."""
 
 from fastapi import APIRouter, Request, Response
+from psycopg import AsyncConnection
 
 from api.credentials import COOKIE, credential_of
 from api.errors import ApiError
-from api.parts import PartsDep
+from api.parts import Parts, PartsDep
 from api.views import SessionInput, SessionView
 from historian import tokens
 from historian.tokens import Scope
@@ -21,24 +22,7 @@ async def sign_in(
 ) -> SessionView:
     """Open a session that ends after a shift, and with the token it was made from."""
     async with parts.pool.connection() as conn, conn.transaction():
-        site: str | None = None
-        parent: str | None = None
-        if proof.code is not None:
-            scope = await tokens.use_sign_in_code(conn, proof.code)
-            if scope is None:
-                parts.metrics.refused("wrong_code")
-                raise ApiError(
-                    401,
-                    "wrong_code",
-                    "This link has been used or is too old; print a new one, or use a token.",
-                )
-        else:
-            assert proof.token is not None
-            token = await tokens.verify_token(conn, proof.token)
-            if token is None:
-                parts.metrics.refused("wrong_token")
-                raise ApiError(401, "unauthorised", "The token is unknown, expired or revoked.")
-            scope, site, parent = token.scope, token.site, token.token_id
+        scope, site, parent = await _proved(conn, proof, parts)
         if scope is Scope.EDGE:
             raise ApiError(403, "forbidden", "An edge's token delivers readings and nothing else.")
         session = await tokens.create_token(
@@ -73,3 +57,25 @@ async def sign_out(parts: PartsDep, request: Request, response: Response) -> Non
             if token is not None and token.label == SESSION_LABEL:
                 await tokens.revoke_token(conn, token.token_id)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+
+
+async def _proved(
+    conn: AsyncConnection, proof: SessionInput, parts: Parts
+) -> tuple[Scope, str | None, str | None]:
+    """Tell what a proof is good for: scope, site (None: all), and the token it rests on."""
+    if proof.code is not None:
+        scope = await tokens.use_sign_in_code(conn, proof.code)
+        if scope is not None:
+            return scope, None, None
+        parts.metrics.refused("wrong_code")
+        raise ApiError(
+            401,
+            "wrong_code",
+            "This link has been used or is too old; print a new one, or use a token.",
+        )
+    assert proof.token is not None
+    token = await tokens.verify_token(conn, proof.token)
+    if token is not None:
+        return token.scope, token.site, token.token_id
+    parts.metrics.refused("wrong_token")
+    raise ApiError(401, "unauthorised", "The token is unknown, expired or revoked.")
