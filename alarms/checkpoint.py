@@ -22,7 +22,7 @@ from alarms.annunciator import Annunciator, OpenAlarm, Subject
 from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
 from alarms.engine import CLOCK, SILENCE, SiteEngine
 from alarms.engine_state import EngineState
-from alarms.rules import RuleKind
+from alarms.rules import RuleKind, subject_key
 from alarms.transition import AlarmKind, AlarmState
 from telemetry.plan import SitePlan
 from telemetry.site import Level
@@ -218,7 +218,7 @@ def _rows_in_both(was: list[str], now: list[str]) -> tuple[NDArray[np.int64], ND
 
 def _keys_of(engine: SiteEngine) -> _Keys:
     rules = engine.rules
-    names = [f"{engine.plan.channels[rule.channel].key}/{rule.key}" for rule in rules.rules]
+    names = [f"{subject_key(engine.plan, rule)}/{rule.key}" for rule in rules.rules]
     return _Keys(
         groups=[group.key for group in engine.plan.groups],
         rules=names,

@@ -1,8 +1,8 @@
 """The engine: recorded inputs in, transitions of alarms out; the same way live and in a replay.
 
 It reads no clock and touches nothing. Inside a step the order is: acknowledgements, scans round
-by round, silences, happenings, ticks. Measured channels see only their own scans, so their
-process alarms depend neither on how flushes were cut nor on other groups.
+by round, silences, happenings, ticks. Measured channels see only the scans of
+their own group, so their alarms depend neither on how flushes were cut nor on other groups.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ import numpy as np
 from alarms.annunciator import Subject
 from alarms.derivation import Derivation
 from alarms.engine_state import NEVER_US, EngineState
-from alarms.evidence import Finding, evidence_of
+from alarms.evidence import QUALITIES, Finding, evidence_of
 from alarms.judging import Judge
 from alarms.rounds import Round, rounds_of, scans_in_order
-from alarms.rules import RuleKind, announced_levels, compile_rules, kind_of_alarm
+from alarms.rules import RuleKind, announced_levels, compile_rules, kind_of_alarm, subject_key
 from alarms.transition import (
     AlarmKind,
     CalculatedScans,
@@ -32,6 +32,7 @@ from alarms.transition import (
     Transition,
 )
 from telemetry.plan import SitePlan
+from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
 from telemetry.site import Level
 
@@ -107,11 +108,11 @@ class SiteEngine:
     def _tell(self, state: EngineState, found: Finding) -> list[Transition]:
         """Turn a change of belief into transitions of the rule's alarm."""
         rule = self.rules.rules[found.rule]
-        channel = self.plan.channels[rule.channel]
-        subject = Subject(kind_of_alarm(rule), channel.structure.id, channel.key, rule.key)
+        structure = self.plan.groups[rule.group].structure.id
+        subject = Subject(kind_of_alarm(rule), structure, subject_key(self.plan, rule), rule.key)
 
         def evidence(change: Change, level: Level) -> dict[str, Any]:
-            return evidence_of(rule, channel, found, change, level)
+            return evidence_of(self.plan, rule, found, change, level)
 
         if found.after < found.before:
             return state.annunciator.fall(
@@ -133,10 +134,10 @@ class SiteEngine:
         for n in np.flatnonzero(turned):
             group, at_us = int(one.groups[n]), int(one.at_us[n])
             if one.suspect[n]:
-                facts = {"reason": "the stamp is implausible", "judged_us": at_us}
+                facts = {"reason": QUALITIES[Quality.CLOCK_SUSPECT], "judged_us": at_us}
                 transitions += self._raise_technical(state, group, CLOCK, at_us, facts)
             else:
-                facts = {"reason": "the stamps are plausible again"}
+                facts = {"reason": QUALITIES[Quality.GOOD]}
                 transitions += self._clear_technical(state, group, CLOCK, at_us, facts)
         return transitions
 

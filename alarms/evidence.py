@@ -7,39 +7,53 @@ import numpy as np
 
 from alarms.rules import Rule, RuleKind
 from alarms.transition import Change
-from telemetry.plan import ChannelPlan
+from telemetry.plan import ChannelPlan, GroupPlan, SitePlan
 from telemetry.quality import Quality
-from telemetry.site import Level, RateLimit
+from telemetry.site import Level, RateLimit, ScanGroup
 
 QUALITIES = {int(quality): quality.name.lower() for quality in Quality}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reading that changed what is believed about a rule."""
+    """A reading, or a whole scan, that changed what is believed about a rule."""
 
     rule: int
     before: int
     after: int
     at_us: int
     since_us: tuple[int, ...]  # By level: since when it is, or is not, violated.
-    value: float  # The reading itself.
+    value: float  # The reading itself; NaN for rules about whole groups.
     quality: int
     rate: float  # Per hour; NaN except for rate limits.
+    # For rules about whole groups: how many channels could not be read, and which of them for
+    # the reason that `quality` names.
+    unread: int = 0
+    examples: tuple[int, ...] = ()
 
 
 def evidence_of(
-    rule: Rule, channel: ChannelPlan, found: Finding, change: Change, level: Level
+    plan: SitePlan, rule: Rule, found: Finding, change: Change, level: Level
 ) -> dict[str, Any]:
     """Say what a change of a rule rests on; level is the one that was reached, or left."""
     began = "onset_us" if change in {Change.RAISE, Change.RISE} else "returned_us"
+    lasted: dict[str, Any] = {
+        began: found.since_us[level - 1],
+        "on_delay_s": rule.on_delay_s,
+        "off_delay_s": rule.off_delay_s,
+    }
+    if rule.channel is None:
+        return _of_group(plan, plan.groups[rule.group], found) | lasted
+    return _of_channel(plan.channels[rule.channel], rule, found, change, level) | lasted
+
+
+def _of_channel(
+    channel: ChannelPlan, rule: Rule, found: Finding, change: Change, level: Level
+) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "value": None if np.isnan(found.value) else found.value,
         "unit": channel.channel.unit,
         "quality": QUALITIES.get(found.quality, str(found.quality)),
-        began: found.since_us[level - 1],
-        "on_delay_s": rule.on_delay_s,
-        "off_delay_s": rule.off_delay_s,
     }
     if rule.kind is RuleKind.QUALITY:
         good = change is Change.CLEAR
@@ -60,6 +74,20 @@ def evidence_of(
                 "rate_unit": f"{channel.channel.unit}/h",
                 "window_s": limit.window_s,
             }
+    return facts
+
+
+def _of_group(plan: SitePlan, group: GroupPlan, found: Finding) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "reason": QUALITIES[found.quality],
+        "channels_unread": found.unread,
+        "channels": len(group.channels),
+        "edge": group.edge,
+    }
+    if isinstance(group.group, ScanGroup):
+        facts |= {"bus": group.group.bus, "device_id": group.group.device_id}
+    if found.unread:  # The first by name, so that the order of a file cannot be seen.
+        facts["example"] = min(plan.channels[one].key for one in found.examples)
     return facts
 
 

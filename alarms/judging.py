@@ -5,7 +5,7 @@ kind of rule first finds, with a few operations over whole columns, the rows for
 not so, and computes the rest for these alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from alarms.evidence import Finding
 from alarms.rounds import Cells, Round, ranges
 from alarms.rules import RuleColumns, RuleKind
 from telemetry.plan import SitePlan
-from telemetry.quality import is_bad
+from telemetry.quality import Quality, is_bad, is_unread
 from telemetry.site import Level
 
 Rows = NDArray[np.int64]
@@ -41,6 +41,7 @@ class _Readings:
     value: NDArray[np.float64]
     quality: NDArray[np.int16]
     at_us: NDArray[np.int64]
+    unread: NDArray[np.bool_]  # [group] whether the line or the device failed some channel
 
 
 class Judge:
@@ -54,7 +55,11 @@ class Judge:
             value=np.full(len(plan.channels) + 1, np.nan),
             quality=np.zeros(len(plan.channels) + 1, dtype=np.int16),
             at_us=np.zeros(len(plan.groups), dtype=np.int64),
+            unread=np.zeros(len(plan.groups) + 1, dtype=np.bool_),
         )
+        # What slots without a channel hold concerns no group: both have one row past the last.
+        groups = [channel.group for channel in plan.channels]
+        self._group_of = np.array([*groups, len(plan.groups)], dtype=np.int64)
         self._selection = self._select(np.zeros(0, dtype=np.int64))
 
     def judge(self, state: EngineState, of: Round) -> list[Finding]:
@@ -65,15 +70,23 @@ class Judge:
         readings.value[chosen.channels] = of.value
         readings.quality[chosen.channels] = of.quality
         readings.at_us[of.groups] = of.at_us
+        readings.unread[of.groups] = False
+        readings.unread[self._group_of[chosen.channels[is_unread(of.quality)]]] = True
         changed = [
             self._judge_limits(state, chosen.rows[RuleKind.LIMIT]),
             self._judge_rates(state, chosen.rows[RuleKind.RATE]),
             self._judge_states(state, chosen.rows[RuleKind.STATE]),
             self._judge_quality(state, chosen.rows[RuleKind.QUALITY]),
+            self._judge_unreadable(state, chosen.rows[RuleKind.UNREADABLE]),
         ]
         findings = [finding for some in changed for finding in some]
-        findings.sort(key=lambda one: (self._rules.rules[one.rule].channel, one.rule))
+        findings.sort(key=self._place)
         return findings
+
+    def _place(self, found: Finding) -> tuple[int, int, int]:
+        """Order findings as the plan stands; a group's own come before its channels'."""
+        rule = self._rules.rules[found.rule]
+        return rule.group, -1 if rule.channel is None else rule.channel, found.rule
 
     def _select(self, groups: NDArray[np.int64]) -> _Selection:
         first = self._rules.first
@@ -143,10 +156,35 @@ class Judge:
 
     def _judge_quality(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
         channel = self._rules.channel[rows]
-        bad = is_bad(self._readings.quality[channel]) | np.isnan(self._readings.value[channel])
-        hot = np.flatnonzero(bad | _busy(state, rows))
+        quality = self._readings.quality[channel]
+        bad = is_bad(quality) | np.isnan(self._readings.value[channel])
+        # A reading that never came says nothing about its instrument: see `_judge_unreadable`.
+        hot = np.flatnonzero((bad | _busy(state, rows)) & ~is_unread(quality))
         level = np.where(bad[hot], self._technical, np.int8(0)).astype(np.int8)
         return self._believe(state, _rows_at(rows, hot), level)
+
+    def _judge_unreadable(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+        """Judge whether devices can be read: once per group, however many channels it has."""
+        unread = self._readings.unread[self._rules.group[rows]]
+        hot = np.flatnonzero(unread | _busy(state, rows))
+        level = np.where(unread[hot], self._technical, np.int8(0)).astype(np.int8)
+        found = self._believe(state, _rows_at(rows, hot), level)
+        return [self._with_what_is_unread(one) for one in found]
+
+    def _with_what_is_unread(self, found: Finding) -> Finding:
+        """Name the channels of a group that could not be read, and the reason that most have."""
+        group = self._rules.rules[found.rule].group
+        begin, end = np.searchsorted(self._group_of, [group, group + 1])
+        quality = self._readings.quality[begin:end]
+        unread = quality[is_unread(quality)]
+        reason = np.argmax(np.bincount(unread)) if len(unread) else Quality.GOOD
+        return replace(
+            found,
+            value=float("nan"),  # Whose reading would it be?
+            quality=int(reason),
+            unread=len(unread),
+            examples=tuple((begin + np.flatnonzero(quality == reason)).tolist()),
+        )
 
     def _believe(
         self,

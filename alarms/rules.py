@@ -1,8 +1,9 @@
 """The site's rules as flat columns: what detectors compare with, and what each bound rests on.
 
 A rule is one question about one channel: a limit with its levels, a rate limit, a discrete
-state, the quality of readings. Rules are sorted by kind and then by group, so that the rules of
-some groups are ranges, and those of all groups are one slice.
+state, the quality of readings; or about one scan group: whether its device can be read. Rules
+are sorted by kind and then by group, so that the rules of some groups are ranges, and those of
+all groups are one slice.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from alarms.transition import AlarmKind
 from telemetry.plan import ChannelPlan, SitePlan
 from telemetry.site import Level, Limit, RateLimit
 
-QUALITY_DELAY_PERIODS = 2  # The third bad scan in a row is believed; so is the third good one.
+TECHNICAL_DELAY_PERIODS = 2  # The third bad scan in a row is believed; so is the third good one.
 GAP_WINDOWS = 4  # Across a longer gap than this many windows no rate is told.
 
 
@@ -28,6 +29,7 @@ class RuleKind(IntEnum):
     RATE = 1
     STATE = 2
     QUALITY = 3
+    UNREADABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class Rule:
 
     kind: RuleKind
     key: str
-    channel: int
-    limit: Limit | None  # None for states and quality.
+    group: int
+    channel: int | None  # None for a rule about the whole group.
+    limit: Limit | None  # None for states and technical rules.
     on_delay_s: float
     off_delay_s: float
 
@@ -48,7 +51,7 @@ class RuleColumns:
 
     rules: tuple[Rule, ...]  # For texts and evidence; detectors use the columns alone.
     first: NDArray[np.int64]  # [kind, group + 1] where the rules of a kind and a group begin
-    channel: NDArray[np.int64]  # [rule]
+    channel: NDArray[np.int64]  # [rule] one past the last for rules about whole groups
     group: NDArray[np.int64]  # [rule]
     on_delay_us: NDArray[np.int64]  # [rule]
     off_delay_us: NDArray[np.int64]  # [rule]
@@ -77,7 +80,14 @@ class RuleColumns:
 
 def kind_of_alarm(rule: Rule) -> AlarmKind:
     """Tell whether a rule is about the ground or about the system that watches it."""
-    return AlarmKind.TECHNICAL if rule.kind is RuleKind.QUALITY else AlarmKind.PROCESS
+    return AlarmKind.TECHNICAL if rule.kind >= RuleKind.QUALITY else AlarmKind.PROCESS
+
+
+def subject_key(plan: SitePlan, rule: Rule) -> str:
+    """Name the channel, or the group, that a rule is about."""
+    if rule.channel is None:
+        return plan.groups[rule.group].key
+    return plan.channels[rule.channel].key
 
 
 def announced_levels(rule: Rule, used: NDArray[np.bool_], before: int, after: int) -> list[Level]:
@@ -93,29 +103,26 @@ def announced_levels(rule: Rule, used: NDArray[np.bool_], before: int, after: in
 def compile_rules(plan: SitePlan) -> RuleColumns:
     """Lay the rules of a site out as columns."""
     technical = Level[plan.site.technical_level.upper()]
-    rules = tuple(sorted(_rules_of(plan), key=lambda rule: (rule.kind, rule.channel)))
-    channel = np.array([rule.channel for rule in rules], dtype=np.int64)
-    group_of_channel = np.array([channel.group for channel in plan.channels], dtype=np.int64)
-    group = group_of_channel[channel]
+    rules = tuple(sorted(_rules_of(plan), key=lambda rule: (rule.kind, rule.group)))
+    nobody = len(plan.channels)
+    channel = [nobody if rule.channel is None else rule.channel for rule in rules]
+    group = np.array([rule.group for rule in rules], dtype=np.int64)
     limited = [rule.limit for rule in rules if rule.limit is not None]
     sign = np.array([1.0 if limit.direction == "high" else -1.0 for limit in limited])
     bounds = sign * _bounds(limited)
     rated = [limit for limit in limited if isinstance(limit, RateLimit)]
-    periods = [plan.groups[plan.channels[rule.channel].group].period_us for rule in rules]
+    periods = [plan.groups[rule.group].period_us for rule in rules]
     states = [
-        {
-            number: Level.NONE if state.level is None else Level[state.level.upper()]
-            for number, state in (plan.channels[rule.channel].channel.states or {}).items()
-        }
+        _levels_by_state(plan.channels[rule.channel])
         for rule in rules
-        if rule.kind is RuleKind.STATE
+        if rule.kind is RuleKind.STATE and rule.channel is not None
     ]
     window_us = _microseconds([limit.window_s for limit in rated])
     period_us = np.array(periods, dtype=np.int64)[len(limited) - len(rated) : len(limited)]
     return RuleColumns(
         rules=rules,
         first=_first_rules(rules, group, len(plan.groups)),
-        channel=channel,
+        channel=np.array(channel, dtype=np.int64),
         group=group,
         on_delay_us=_microseconds([rule.on_delay_s for rule in rules]),
         off_delay_us=_microseconds([rule.off_delay_s for rule in rules]),
@@ -137,14 +144,21 @@ def _rules_of(plan: SitePlan) -> Iterator[Rule]:
             yield Rule(
                 RuleKind.STATE,
                 "state",
+                channel.group,
                 channel.index,
                 None,
                 channel.channel.state_on_delay_s,
                 channel.channel.state_off_delay_s,
             )
-        if not channel.calculated:
-            delay_s = QUALITY_DELAY_PERIODS * plan.groups[channel.group].group.period_s
-            yield Rule(RuleKind.QUALITY, "quality", channel.index, None, delay_s, delay_s)
+    for group in plan.groups:
+        if group.calculated:  # What it is computed from has rules of its own.
+            continue
+        delay_s = TECHNICAL_DELAY_PERIODS * group.group.period_s
+        yield Rule(RuleKind.UNREADABLE, "unreadable", group.index, None, None, delay_s, delay_s)
+        for channel in group.channels:
+            yield Rule(
+                RuleKind.QUALITY, "quality", group.index, channel.index, None, delay_s, delay_s
+            )
 
 
 def _limits_of(channel: ChannelPlan) -> Iterator[Rule]:
@@ -157,7 +171,9 @@ def _limits_of(channel: ChannelPlan) -> Iterator[Rule]:
         taken[key] = taken.get(key, 0) + 1
         if taken[key] > 1:
             key = f"{key}_{taken[key]}"
-        yield Rule(kind, key, channel.index, limit, limit.on_delay_s, limit.off_delay_s)
+        yield Rule(
+            kind, key, channel.group, channel.index, limit, limit.on_delay_s, limit.off_delay_s
+        )
 
 
 def _bounds(limits: list[Limit]) -> NDArray[np.float64]:
@@ -167,6 +183,13 @@ def _bounds(limits: list[Limit]) -> NDArray[np.float64]:
     ]
     # A level that is left out is None, which becomes NaN.
     return np.array(rows, dtype=np.float64).reshape(-1, 4).T
+
+
+def _levels_by_state(channel: ChannelPlan) -> dict[int, Level]:
+    return {
+        number: Level.NONE if state.level is None else Level[state.level.upper()]
+        for number, state in (channel.channel.states or {}).items()
+    }
 
 
 def _levels_of(states: list[dict[int, Level]]) -> NDArray[np.bool_]:
@@ -179,7 +202,7 @@ def _levels_of(states: list[dict[int, Level]]) -> NDArray[np.bool_]:
 
 
 def _only(level: Level, rules: tuple[Rule, ...]) -> NDArray[np.bool_]:
-    count = sum(rule.kind is RuleKind.QUALITY for rule in rules)
+    count = sum(kind_of_alarm(rule) is AlarmKind.TECHNICAL for rule in rules)
     used = np.zeros((4, count), dtype=np.bool_)
     used[level - 1] = True
     return used

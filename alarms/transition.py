@@ -107,7 +107,7 @@ class Transition:
     kind: AlarmKind
     structure: str | None
     channel: str  # Or the group or edge that a technical alarm is about.
-    rule: str  # "limit_high", "limit_low", "rate_high_3600", "state", "silence", …
+    rule: str  # "limit_high", "limit_low", "rate_high_3600", "state", "unreadable", …
     level: Level  # After the change; for a clear and an acknowledgement the level before it.
     previous_level: Level
     state: AlarmState  # After the change.

@@ -47,7 +47,8 @@ class SiteRecord:
         """The rules of each channel, by its index, as the engine has them."""
         rules: dict[int, list[Rule]] = defaultdict(list)
         for rule in compile_rules(self.plan).rules:
-            rules[rule.channel].append(rule)
+            if rule.channel is not None:
+                rules[rule.channel].append(rule)
         return rules
 
     def group_of_channel(self, channel: ChannelPlan) -> GroupPlan:

@@ -21,6 +21,7 @@ class Quality(IntEnum):
     IN_MAINTENANCE = 3
 
     NO_VALUE = 100  # Nothing was read into this slot (a newer layout, a gap inside a file).
+    # These three are about the line and the device, not about the channel: keep them together.
     NO_REPLY = 101  # The device did not answer in time.
     DEVICE_ERROR = 102  # The device answered with an exception.
     NO_CONNECTION = 103  # The bus could not be reached at all.
@@ -35,6 +36,11 @@ class Quality(IntEnum):
 
 
 FIRST_BAD: Final = 100
+
+
+def is_unread(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Tell which readings never came, for a reason of the line or the device: see NO_REPLY."""
+    return (quality >= Quality.NO_REPLY) & (quality <= Quality.NO_CONNECTION)
 
 
 def is_bad(quality: NDArray[np.int16]) -> NDArray[np.bool_]:

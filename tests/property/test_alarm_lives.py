@@ -7,11 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alarms.lifecycle import STANDING, TABLE
+from alarms.rules import subject_key
 from alarms.transition import Acknowledgement, AlarmState, Change, Happening, Silence, Transition
+from telemetry.quality import Quality
 from telemetry.site import Level
 
 HIGH = limit(blue=1.0, yellow=2.0, red=3.0, deadband=0.5, on_delay_s=60.0)
-VALUES = st.one_of(st.just(np.nan), st.integers(0, 8).map(lambda halves: halves / 2))
+VALUES = st.integers(0, 8).map(lambda halves: halves / 2)
+# A value that was read, or why there is none.
+READINGS = st.one_of(
+    VALUES.map(lambda value: (value, Quality.GOOD)),
+    st.sampled_from([Quality.NO_REPLY, Quality.ELECTRICAL]).map(lambda reason: (np.nan, reason)),
+)
 
 
 class Operators(RuleBasedStateMachine):
@@ -28,11 +35,12 @@ class Operators(RuleBasedStateMachine):
         self.actions = 0
         self.holes = 0
 
-    @rule(east=VALUES, west=VALUES)
-    def measure(self, east: float, west: float) -> None:
+    @rule(east=READINGS, west=READINGS)
+    def measure(self, east: tuple[float, Quality], west: tuple[float, Quality]) -> None:
         self.minute += 1
         at_us = BEGAN_US + self.minute * MINUTE_US
-        self.follow(self.watch.flush(scans(0, [at_us], [[east, west]])).transitions)
+        value, quality = zip(east, west, strict=True)
+        self.follow(self.watch.flush(scans(0, [at_us], [value], quality=[quality])).transitions)
 
     @rule()
     def fall_silent(self) -> None:
@@ -92,14 +100,14 @@ class Operators(RuleBasedStateMachine):
     def each_believed_level_has_a_standing_alarm(self) -> None:
         engine, state = self.watch.engine, self.watch.state
         believed = {
-            (engine.plan.channels[rule_.channel].key, rule_.key): int(level)
+            (subject_key(engine.plan, rule_), rule_.key): int(level)
             for rule_, level in zip(engine.rules.rules, state.believed, strict=True)
             if level
         }
         standing = {
             (one.subject.channel, one.subject.rule): int(one.level)
             for one in state.alarms.values()
-            if one.state in STANDING and one.subject.channel != "group"
+            if one.state in STANDING and one.subject.rule != "silence"
         }
         assert believed == standing
         assert state.silent[0] == any(

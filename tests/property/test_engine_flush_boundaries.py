@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from alarms.checkpoint import decode, encode
 from alarms.transition import AlarmKind, CalculatedScans, Transition
 from telemetry.plan import SitePlan
+from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
 
 STATES = {
@@ -66,6 +67,16 @@ def site(*, turned: bool = False) -> SitePlan:
 
 PLAN = site()
 VALUES = st.one_of(st.just(np.nan), st.integers(0, 8).map(float), st.floats(0.0, 8.0))
+# Why a reading is missing: because of its line or device, or for reasons of its own.
+REASONS = st.sampled_from(
+    [
+        Quality.NO_REPLY,
+        Quality.DEVICE_ERROR,
+        Quality.NO_CONNECTION,
+        Quality.NO_VALUE,
+        Quality.ELECTRICAL,
+    ]
+)
 STEPS_S = st.lists(st.integers(1, 40), min_size=1, max_size=25)
 
 
@@ -76,12 +87,15 @@ def readings(draw: st.DrawFn) -> dict[str, JudgedScans]:
     for group in PLAN.groups[:3]:
         at_us = BEGAN_US + np.cumsum(draw(STEPS_S)) * SECOND_US
         value = np.full((len(at_us), group.slot_count), np.nan)
+        quality = np.full(value.shape, Quality.NO_VALUE)
         for one in group.channels:
             drawn = draw(st.lists(VALUES, min_size=len(at_us), max_size=len(at_us)))
             value[:, one.slot] = np.floor(drawn) % 3 if one.channel.states else drawn
+            reason = draw(st.lists(REASONS, min_size=len(at_us), max_size=len(at_us)))
+            quality[:, one.slot] = np.where(np.isnan(drawn), reason, Quality.GOOD)
         suspect = draw(st.lists(st.booleans(), min_size=len(at_us), max_size=len(at_us)))
         sampled_us = at_us + np.where(suspect, SECOND_US, 0)
-        some[group.key] = scans(group.index, at_us, value, sampled_us=sampled_us)
+        some[group.key] = scans(group.index, at_us, value, quality=quality, sampled_us=sampled_us)
     return some
 
 
@@ -171,9 +185,11 @@ def _turned(one: JudgedScans, turned: SitePlan) -> JudgedScans:
     was = PLAN.groups[one.group]
     now = turned.group_by_key[was.key]
     value = np.full((len(one.judged_us), now.slot_count), np.nan)
+    quality = np.full(value.shape, Quality.NO_VALUE)
     for old in was.channels:
         value[:, turned.channel_by_key[old.key].slot] = one.value[:, old.slot]
-    return scans(now.index, one.judged_us, value, sampled_us=one.sampled_us)
+        quality[:, turned.channel_by_key[old.key].slot] = one.quality[:, old.slot]
+    return scans(now.index, one.judged_us, value, quality=quality, sampled_us=one.sampled_us)
 
 
 @given(some=readings(), keep=st.sampled_from(["a", "b", "c"]))
@@ -189,17 +205,18 @@ def test_a_measured_channel_sees_only_its_own_group(
     assert in_order(of_group(alone.told)) == of_group(run_whole(some).told)
 
 
-@given(some=readings(), at=st.integers(1, 24), count=st.integers(1, 10))
+@given(some=readings(), at=st.integers(1, 24), count=st.integers(1, 10), reason=REASONS)
 @settings(max_examples=60)
 def test_scans_without_a_good_value_change_no_process_alarm(
-    some: dict[str, JudgedScans], at: int, count: int
+    some: dict[str, JudgedScans], at: int, count: int, reason: Quality
 ) -> None:
     """Put bad scans between others: what is measured before and after stays the same."""
     whole = some["a"]
     at = min(at, len(whole.judged_us))
     before, after = part_of(whole, 0, at), part_of(whole, at, 10**6)
     bad_us = before.judged_us[-1] + np.arange(1, count + 1) * 1000
-    bad = scans(before.group, bad_us, np.full((count, before.value.shape[1]), np.nan))
+    nothing = np.full((count, before.value.shape[1]), np.nan)
+    bad = scans(before.group, bad_us, nothing, quality=np.full(nothing.shape, reason))
     with_bad, without = Watch(PLAN), Watch(PLAN)
     for part in (before, bad, after):
         if len(part.judged_us):

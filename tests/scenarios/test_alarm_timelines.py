@@ -2,7 +2,7 @@
 
 import numpy as np
 from engine_sites import BEGAN_US, MINUTE_US, Watch, calculated, channel, limit, plan
-from timeline import play
+from scenarios.timeline import play
 
 from alarms.transition import AlarmState
 
@@ -88,6 +88,23 @@ def test_bad_readings_neither_raise_nor_clear_nor_start_a_delay_again() -> None:
         8:  pond 10.2
         9:  pond 10.2  -> pond clear yellow (quality)
         10: pond 9.0   -> pond clear blue
+        """,
+    )
+
+
+def test_a_unit_that_does_not_answer_is_told_once_and_ends_no_alarm() -> None:
+    play(
+        plan({"gauges": [POND, channel("toe", 1), channel("weir", 2)]}),
+        """
+        0:  pond 10.2, toe 1, weir 1
+        2:  pond 10.2, toe bad, weir 1           -> pond raise blue
+        3:  pond unread, toe unread, weir unread
+        4:  pond unread, toe unread, weir unread
+        5:  pond unread, toe unread, weir unread -> gauges raise yellow (unreadable)
+        6:  pond 10.2, toe bad, weir 1           -> toe raise yellow (quality)
+        7:  pond 10.2, toe bad, weir 1
+        8:  pond 10.2, toe bad, weir 1           -> gauges clear yellow (unreadable)
+        9:  pond 9.0, toe bad, weir 1            -> pond clear blue
         """,
     )
 

@@ -6,10 +6,12 @@ Each line is a minute and what comes then; behind the arrow stands what must fol
     1: pond 10.2, crest 20        -> pond raise blue
     2: Ada acknowledges pond      -> pond acknowledge blue
     3: pond bad
+    4: pond unread
     9: gauges silent              -> gauges raise yellow (silence)
 
 A line without an arrow says that nothing follows. In parentheses stands the rule, where it is
-not the limit, state or rate of the channel. Time is virtual: a timeline of a year takes no longer
+not the limit, state or rate of the channel. A bad reading is an open circuit; one that is unread
+never came, because the device did not reply. Time is virtual: a timeline of a year takes no longer
 than one of a minute.
 """
 
@@ -21,8 +23,10 @@ from engine_sites import BEGAN_US, MINUTE_US, Watch, scans
 
 from alarms.transition import Acknowledgement, AlarmKind, Silence, Transition
 from telemetry.plan import SitePlan
+from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
 
+UNSEEN = {"bad": Quality.ELECTRICAL, "unread": Quality.NO_REPLY}
 LINE = re.compile(r"^\s*([0-9.]+):\s*(.*?)\s*(?:->\s*(.*?))?\s*$")
 
 
@@ -42,7 +46,7 @@ def play(plan: SitePlan, text: str) -> Watch:
 
 
 def _happens(watch: Watch, at_us: int, happens: str) -> None:
-    measured: dict[str, float] = {}
+    measured: dict[str, tuple[float, Quality]] = {}
     for part in filter(None, (part.strip() for part in happens.split(","))):
         words = part.split()
         if words[1:2] == ["acknowledges"]:
@@ -53,17 +57,22 @@ def _happens(watch: Watch, at_us: int, happens: str) -> None:
             watch.flush(silences=(Silence(group, last_us),))
         else:
             channel, value = words
-            measured[channel] = np.nan if value == "bad" else float(value)
+            reason = UNSEEN.get(value, Quality.GOOD)
+            measured[channel] = (np.nan if value in UNSEEN else float(value), reason)
     watch.flush(*_scans(watch.engine.plan, measured, at_us))
 
 
-def _scans(plan: SitePlan, measured: dict[str, float], at_us: int) -> list[JudgedScans]:
+def _scans(
+    plan: SitePlan, measured: dict[str, tuple[float, Quality]], at_us: int
+) -> list[JudgedScans]:
     rows: dict[int, np.ndarray] = {}
-    for key, value in measured.items():
+    for key, (value, quality) in measured.items():
         channel = plan.channel_by_key[key]
+        nothing = np.array([[np.nan], [Quality.NO_VALUE]])
         width = plan.groups[channel.group].slot_count
-        rows.setdefault(channel.group, np.full(width, np.nan))[channel.slot] = value
-    return [scans(group, [at_us], row) for group, row in rows.items()]
+        row = rows.setdefault(channel.group, np.repeat(nothing, width, axis=1))
+        row[:, channel.slot] = value, quality
+    return [scans(group, [at_us], row[0], quality=row[1]) for group, row in rows.items()]
 
 
 def _acknowledge(watch: Watch, *, person: str, channel: str, at_us: int) -> None:

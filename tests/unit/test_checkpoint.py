@@ -1,5 +1,7 @@
 """Checkpoints: what comes back, what outlives a new configuration, and what is refused."""
 
+import io
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -7,11 +9,13 @@ import pytest
 import zstandard
 from engine_sites import BEGAN_US, MINUTE_US, Watch, calculated, channel, limit, plan, scans
 
-from alarms.checkpoint import MAGIC, CheckpointError, decode, encode
+from alarms.checkpoint import MAGIC, RULE_COLUMNS, CheckpointError, decode, encode
 from alarms.engine import SiteEngine
 from alarms.engine_state import NEVER_US
+from alarms.rules import subject_key
 from alarms.transition import AlarmState, Change, Happening, Inputs, Silence
 from telemetry.plan import SitePlan
+from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
 
 LIMITS = [limit(blue=10.0, red=20.0, on_delay_s=60.0)]
@@ -21,7 +25,7 @@ TOTAL = calculated("total", 0, "a + b", inputs={"a": "a", "b": "b"})
 
 def site(*, calculated_too: bool = True, **channels: object) -> SitePlan:
     first = channels.get("first", [channel("a", 0, limits=LIMITS), channel("b", 2)])
-    second = channels.get("second", [channel("c", 0, rate_limits=RATES)])
+    second = channels.get("second", [channel("c", 0, rate_limits=RATES), channel("e", 1)])
     return plan(
         {"first": first, "second": second},  # type: ignore[dict-item]
         {"sums": [TOTAL]} if calculated_too else None,
@@ -29,7 +33,10 @@ def site(*, calculated_too: bool = True, **channels: object) -> SitePlan:
 
 
 def row(minute: int, a: float, b: float) -> JudgedScans:
-    return scans(0, [BEGAN_US + minute * MINUTE_US], [[a, np.nan, b]])
+    """A scan of the first group; a value that is NaN is out of its instrument's range."""
+    value = np.array([[a, np.nan, b]])
+    quality = np.where(np.isnan(value), Quality.OUT_OF_RANGE, Quality.GOOD)
+    return scans(0, [BEGAN_US + minute * MINUTE_US], value, quality=quality)
 
 
 def lived() -> Watch:
@@ -37,7 +44,8 @@ def lived() -> Watch:
     watch = Watch(site())
     for minute in range(6):
         at_us = [BEGAN_US + minute * MINUTE_US]
-        watch.flush(row(minute, 9.0 + minute, np.nan), scans(1, at_us, [float(minute**2)]))
+        second = scans(1, at_us, [[float(minute**2), np.nan]])  # Whatever e is, it was not read.
+        watch.flush(row(minute, 9.0 + minute, np.nan), second)
     watch.flush(
         row(6, 25.0, 1.0),
         silences=(Silence(1, BEGAN_US + 5 * MINUTE_US),),
@@ -86,9 +94,9 @@ def test_rows_follow_their_names_through_a_new_configuration() -> None:
     )
     engine = SiteEngine(changed)
     state = decode(engine, encode(watch.engine, watch.state))
-    names = [f"{changed.channels[one.channel].key}/{one.key}" for one in engine.rules.rules]
+    names = [f"{subject_key(changed, one)}/{one.key}" for one in engine.rules.rules]
     believed = {name for name, level in zip(names, state.believed, strict=True) if level}
-    assert believed == {"a/limit_high", "b/quality"}
+    assert believed == {"a/limit_high", "b/quality", "second/unreadable"}
     assert state.newest_us.tolist() == watch.state.newest_us.tolist()
     assert (state.anchor_us == NEVER_US).all()
     # The sum goes on: what is remembered of a stands in another slot now.
@@ -120,6 +128,34 @@ def test_channels_that_become_inputs_are_not_computed_for_times_before() -> None
     later.state = decode(later.engine, encode(watch.engine, watch.state))
     outcome = later.flush(row(501, 1.0, 1.0))
     assert outcome.calculated[0].at_us[0] == BEGAN_US + 500 * MINUTE_US
+
+
+def test_a_checkpoint_from_before_a_rule_was_invented_is_still_read() -> None:
+    watch = lived()
+    data = encode(watch.engine, watch.state)
+    state = decode(watch.engine, without_rules(data, "/unreadable"))
+    names = [one.key for one in watch.engine.rules.rules]
+    old = [n for n, name in enumerate(names) if name != "unreadable"]
+    new = [n for n, name in enumerate(names) if name == "unreadable"]
+    assert state.believed[old].tolist() == watch.state.believed[old].tolist()
+    assert state.believed[new].tolist() == [0, 0]
+    assert state.since_us[:, new].tolist() == [[NEVER_US, NEVER_US]] * 4
+
+
+def without_rules(data: bytes, ending: str) -> bytes:
+    """Write a checkpoint as a program would that knew no rules of such a name."""
+    with np.load(io.BytesIO(zstandard.decompress(data[len(MAGIC) :]))) as members:
+        arrays = {name: members[name] for name in members.files}
+    header = json.loads(arrays["header"].tobytes())
+    kept = [n for n, name in enumerate(header["rules"]) if not name.endswith(ending)]
+    assert len(kept) < len(header["rules"])
+    header["rules"] = [header["rules"][n] for n in kept]
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    for name in RULE_COLUMNS:
+        arrays[name] = arrays[name][..., kept]
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return MAGIC + zstandard.compress(file.getbuffer())
 
 
 @pytest.mark.parametrize("cut", [0, 3, 5, 20, -30, -1])

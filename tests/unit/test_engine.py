@@ -24,6 +24,11 @@ def at(number: float, *values: float, group: int = 0) -> JudgedScans:
     return scans(group, [minute(number)], [values])
 
 
+def with_quality(number: float, *quality: Quality, group: int = 0) -> JudgedScans:
+    """A scan in which each reading is 1, and as good or bad as it says."""
+    return scans(group, [minute(number)], [[1.0] * len(quality)], quality=[quality])
+
+
 def pond(**words: object) -> Watch:
     return Watch(plan({"pond": [channel("pond", 0, **words)]}))
 
@@ -133,24 +138,116 @@ def test_a_suspect_stamp_is_judged_and_told() -> None:
     assert process(watch) == [(2, "raise blue")]
     assert watch.told[1].evidence["quality"] == "clock_suspect"
     assert technical(watch) == [("clock", 2, "raise"), ("clock", 3, "clear")]
+    clocks = [one.evidence["reason"] for one in watch.told if one.rule == "clock"]
+    assert clocks == ["clock_suspect", "good"]
 
 
 def test_the_third_bad_reading_in_a_row_raises_a_technical_alarm() -> None:
     watch = pond()
-    for number, value in enumerate([np.nan, np.nan, 1.0, np.nan, np.nan, np.nan, 1.0, 1.0, 1.0]):
-        watch.flush(at(number, value))
+    for number, bad in enumerate([1, 1, 0, 1, 1, 1, 0, 0, 0]):
+        watch.flush(with_quality(number, Quality.ELECTRICAL if bad else Quality.GOOD))
     assert technical(watch) == [("quality", 5, "raise"), ("quality", 8, "clear")]
     assert watch.told[0].level is Level.YELLOW
-    assert watch.told[0].evidence["reason"] == "no_reply"
+    assert watch.told[0].evidence["reason"] == "electrical"
     assert watch.told[0].evidence["value"] is None
+
+
+def test_a_unit_that_does_not_answer_is_one_alarm_however_many_channels_it_has() -> None:
+    watch = Watch(plan({"unit": [channel(f"gauge-{n}", n) for n in range(10)]}))
+    for number in range(4):
+        watch.flush(with_quality(number, *[Quality.NO_REPLY] * 10))
+    for number in range(4, 7):
+        watch.flush(with_quality(number, *[Quality.GOOD] * 10))
+    assert technical(watch) == [("unreadable", 2, "raise"), ("unreadable", 6, "clear")]
+    raised, cleared = watch.told
+    assert (raised.channel, raised.structure, raised.level) == ("unit", "dam", Level.YELLOW)
+    assert raised.occurrence == f"unit/unreadable/{minute(0)}"
+    assert raised.evidence == {
+        "reason": "no_reply",
+        "channels_unread": 10,
+        "channels": 10,
+        "example": "gauge-0",
+        "edge": "edge",
+        "bus": "bus",
+        "device_id": 1,
+        "onset_us": minute(0),
+        "on_delay_s": 120.0,
+        "off_delay_s": 120.0,
+    }
+    assert (cleared.evidence["reason"], cleared.evidence["channels_unread"]) == ("good", 0)
+    assert cleared.evidence["returned_us"] == minute(4)
+    assert "example" not in cleared.evidence
+
+
+def test_one_channel_that_the_device_refuses_makes_its_group_unreadable() -> None:
+    watch = Watch(plan({"unit": [channel(key, n) for n, key in enumerate("abcd")]}))
+    good, refused, gone = Quality.GOOD, Quality.DEVICE_ERROR, Quality.NO_CONNECTION
+    watch.flush(with_quality(0, good, good, gone, good))
+    watch.flush(with_quality(1, good, refused, good, good))
+    watch.flush(with_quality(2, good, gone, refused, refused))
+    (raised,) = watch.told
+    assert (raised.channel, raised.rule) == ("unit", "unreadable")
+    facts = [raised.evidence[name] for name in ("reason", "channels_unread", "channels", "example")]
+    assert facts == ["device_error", 3, 4, "c"]
+
+
+def test_readings_that_never_came_change_nothing_about_quality() -> None:
+    watch = pond()
+    bad, good, unread = Quality.OUT_OF_RANGE, Quality.GOOD, Quality.NO_REPLY
+    for number, one in enumerate([bad, unread, bad, unread, unread, good, unread, good, good]):
+        watch.flush(with_quality(number, one))
+    assert [one for one in technical(watch) if one[0] == "quality"] == [
+        ("quality", 2, "raise"),  # Since the first minute, although nobody saw the second.
+        ("quality", 7, "clear"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Quality.NO_VALUE, Quality.NOT_FINITE, Quality.CONVERSION_FAILED, Quality.CLOCK_SUSPECT],
+)
+def test_other_reasons_do_not_make_a_group_unreadable(reason: Quality) -> None:
+    watch = pond()
+    for number in range(4):
+        watch.flush(with_quality(number, reason))
+    assert "unreadable" not in {one.rule for one in watch.told}
+
+
+def test_a_slot_without_a_channel_is_nothing_that_could_be_read() -> None:
+    watch = Watch(plan({"unit": [channel("a", 0), channel("b", 2)], "next": [channel("c", 1)]}))
+    for number in range(4):
+        watch.flush(
+            with_quality(number, Quality.GOOD, Quality.NO_REPLY, Quality.GOOD),
+            with_quality(number, Quality.NO_REPLY, Quality.GOOD, group=1),
+        )
+    assert watch.told == []
+
+
+def test_groups_are_unreadable_each_for_itself() -> None:
+    watch = Watch(plan({key: [channel(f"{key}0", 0), channel(f"{key}1", 1)] for key in "abc"}))
+    good, gone = [Quality.GOOD] * 2, [Quality.NO_CONNECTION] * 2
+    for number in range(5):
+        watch.flush(
+            with_quality(number, *(gone if number else good)),
+            with_quality(number, *good, group=1),
+            with_quality(number, *gone, group=2),
+        )
+    assert [(one.channel, one.rule, one.sampled_us) for one in watch.told] == [
+        ("c", "unreadable", minute(2)),
+        ("a", "unreadable", minute(3)),
+    ]
 
 
 def test_technical_alarms_have_the_level_of_the_site() -> None:
     watch = Watch(plan({"pond": [channel("pond", 0)]}, technical_level="orange"))
     for number in range(3):
-        watch.flush(at(number, np.nan))
-    assert [(one.change, one.level, one.previous_level) for one in watch.told] == [
-        (Change.RAISE, Level.ORANGE, Level.NONE)
+        watch.flush(with_quality(number, Quality.NO_REPLY))
+    for number in range(3, 6):
+        watch.flush(with_quality(number, Quality.ELECTRICAL))
+    assert [(one.rule, one.change, one.level, one.previous_level) for one in watch.told] == [
+        ("unreadable", Change.RAISE, Level.ORANGE, Level.NONE),
+        ("unreadable", Change.CLEAR, Level.ORANGE, Level.ORANGE),
+        ("quality", Change.RAISE, Level.ORANGE, Level.NONE),
     ]
 
 
@@ -225,7 +322,8 @@ def test_a_calculated_channel_raises_at_its_tick_and_has_no_quality_alarm() -> N
         watch.flush(at(number, 10.0), at(number, level, group=1))
     outcome = watch.flush(at(6, 10.0), at(6, 8.5, group=1))
     assert process(watch) == [(1, "raise red"), (6, "clear red")]
-    assert [one.channel for one in watch.told if one.rule == "quality"] == ["pond"]
+    about = [(one.channel, one.rule) for one in watch.told if one.kind is AlarmKind.TECHNICAL]
+    assert about == [("pond", "unreadable")]  # The group; the sum itself is only stale.
     assert outcome.calculated[0].at_us.tolist() == [minute(6)]
     assert outcome.calculated[0].value.tolist() == [[1.5]]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from engine_sites import calculated, channel, limit, plan
 
-from alarms.rules import RuleColumns, RuleKind, announced_levels, compile_rules
+from alarms.rules import RuleColumns, RuleKind, announced_levels, compile_rules, subject_key
 from telemetry.site import Level
 
 SITE = plan(
@@ -26,7 +26,7 @@ SITE = plan(
 
 
 def names(rules: RuleColumns) -> list[str]:
-    return [f"{SITE.channels[one.channel].key}/{one.key}" for one in rules.rules]
+    return [f"{subject_key(SITE, one)}/{one.key}" for one in rules.rules]
 
 
 def test_rules_are_sorted_by_kind_and_named() -> None:
@@ -43,6 +43,9 @@ def test_rules_are_sorted_by_kind_and_named() -> None:
         "a1/quality",
         "b0/quality",
         "c0/quality",
+        "a/unreadable",
+        "b/unreadable",
+        "c/unreadable",
     ]
 
 
@@ -61,6 +64,8 @@ def test_the_rules_of_a_group_are_a_range() -> None:
     assert found["RATE", "a"] == ["a0/rate_low_90.5"]
     assert found["QUALITY", "a"] == ["a0/quality", "a1/quality"]
     assert found["QUALITY", "d"] == []
+    assert found["UNREADABLE", "b"] == ["b/unreadable"]
+    assert found["UNREADABLE", "d"] == []
     assert sum(len(some) for some in found.values()) == len(rules)
 
 
@@ -74,10 +79,12 @@ def test_low_limits_are_negated_and_levels_left_out_are_infinite() -> None:
     assert rules.gap_us.tolist() == [4 * 90_500_000]
 
 
-def test_quality_is_believed_after_two_periods_and_has_the_site_level_alone() -> None:
+def test_technical_rules_are_believed_after_two_periods_and_have_the_site_level_alone() -> None:
     rules = compile_rules(SITE)
-    assert (rules.on_delay_us[-4:] / 1e6).tolist() == [120.0, 120.0, 2.0, 7200.0]
-    assert rules.used[:, -1].tolist() == [False, True, False, False]
+    delays_s = [120.0, 120.0, 2.0, 7200.0, 120.0, 2.0, 7200.0]
+    assert (rules.on_delay_us[-7:] / 1e6).tolist() == delays_s
+    assert (rules.off_delay_us[-7:] / 1e6).tolist() == delays_s
+    assert rules.used[:, -7:].T.tolist() == [[False, True, False, False]] * 7
 
 
 def test_a_limit_tells_each_level_that_it_has_and_a_state_only_its_own() -> None:
@@ -88,7 +95,7 @@ def test_a_limit_tells_each_level_that_it_has_and_a_state_only_its_own() -> None
     assert announced_levels(state, rules.used[:, 7], 0, 4) == [Level.RED]
 
 
-def test_a_site_without_limits_has_only_rules_of_quality() -> None:
+def test_a_site_without_limits_has_only_technical_rules() -> None:
     rules = compile_rules(plan({"a": [channel("a0", 0)]}))
-    assert [one.key for one in rules.rules] == ["quality"]
+    assert [one.key for one in rules.rules] == ["quality", "unreadable"]
     assert rules.bounds.shape == (4, 0)
