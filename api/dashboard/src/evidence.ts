@@ -25,9 +25,10 @@ export function ruleText(alarm: Alarm): string {
   const words = say().rules;
   const [, base = alarm.rule, number] = /^(.*?)(?:_(\d+))?$/.exec(alarm.rule) ?? [];
   if (base.startsWith("rate_")) {
-    const window = spanText(Number(number ?? 3600));
-    return base === "rate_low" ? words.rate_low(window) : words.rate_high(window);
+    const window = spanText(numberIn(alarm, "window_s") ?? Number(number ?? 3600));
+    return isLow(alarm) ? words.rate_low(window) : words.rate_high(window);
   }
+  if (base.startsWith("quarantined")) return words.quarantined;
   const known = (words as Record<string, unknown>)[base];
   return typeof known === "string" ? known : spelled(base);
 }
@@ -35,6 +36,7 @@ export function ruleText(alarm: Alarm): string {
 /** The value against its bound: "41.3 mm ≥ 40.0 mm"; for other rules what was seen. */
 export function evidenceText(alarm: Alarm, channel: Channel | undefined): string | null {
   if (alarm.rule === "quality") return reasonText(alarm);
+  if (alarm.rule === "unreadable") return unreadText(alarm);
   const isRate = alarm.rule.startsWith("rate_");
   const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
   const bound = numberIn(alarm, "bound", "limit");
@@ -51,7 +53,17 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
 
 function reasonText(alarm: Alarm): string | null {
   const reason = textIn(alarm, "reason");
-  return reason === null ? null : qualityName(reason);
+  if (reason === null) return null;
+  return (say().refusals as Record<string, string>)[reason] ?? qualityName(reason);
+}
+
+/** "device does not reply: 10 of 12 channels". */
+function unreadText(alarm: Alarm): string | null {
+  const reason = reasonText(alarm);
+  const count = numberIn(alarm, "channels_unread");
+  const all = numberIn(alarm, "channels");
+  if (reason === null || count === null || all === null) return reason;
+  return say().alarms.unread(reason, count, all);
 }
 
 export const sourceText = (alarm: Alarm): string | null => textIn(alarm, "source");

@@ -101,6 +101,7 @@ export const en = {
     source: (source: string) => `Source: ${source}`,
     show: "Show",
     dismiss: "Dismiss this message",
+    unread: (reason: string, count: number, all: number) => `${reason}: ${count} of ${all} channels`,
     announce: (level: string, channel: string, structure: string) =>
       `${level} alarm: ${channel}, ${structure}`,
     filters: "Filters",
@@ -128,11 +129,24 @@ export const en = {
     rate_low: (window: string) => `Falling fast, over ${window}`,
     state: "State",
     quality: "Reading is bad",
+    unreadable: "Instruments cannot be read",
     silence: "No data",
     clock: "Clock of the edge is implausible",
     declared_lost: "Data declared lost",
     quarantined: "Data put into quarantine",
+    content_differs: "One block number, two contents",
     implausible_clock: "Clock of the edge is implausible",
+  },
+
+  refusals: {
+    truncated: "block is cut off",
+    oversized: "block is too large",
+    decompression_bomb: "block unpacks to too much",
+    unknown_version: "block of an unknown version",
+    malformed: "block is malformed",
+    unknown_group: "scan group is not in the site file",
+    unknown_layout: "channels do not match the site file",
+    not_storable: "database cannot store it",
   },
 
   acknowledge: {

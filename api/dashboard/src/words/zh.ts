@@ -100,6 +100,7 @@ export const zh: Words = {
     source: (source) => `依据：${source}`,
     show: "查看",
     dismiss: "关闭此消息",
+    unread: (reason, count, all) => `${reason}：${all} 个测点中的 ${count} 个`,
     announce: (level, channel, structure) => `${level}报警：${channel}，${structure}`,
     filters: "筛选",
     level: "级别",
@@ -126,11 +127,24 @@ export const zh: Words = {
     rate_low: (window) => `下降过快（${window}内）`,
     state: "状态",
     quality: "读数不良",
+    unreadable: "仪器无法读取",
     silence: "无数据",
     clock: "采集端时钟不可信",
     declared_lost: "数据申报丢失",
     quarantined: "数据已隔离",
+    content_differs: "同一数据块序号内容不一致",
     implausible_clock: "采集端时钟不可信",
+  },
+
+  refusals: {
+    truncated: "数据块不完整",
+    oversized: "数据块过大",
+    decompression_bomb: "数据块解压后过大",
+    unknown_version: "数据块版本未知",
+    malformed: "数据块格式错误",
+    unknown_group: "站点文件中没有该采集组",
+    unknown_layout: "测点与站点文件不符",
+    not_storable: "数据库无法存储",
   },
 
   acknowledge: {
