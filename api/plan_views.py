@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from alarms.rules import Rule
 from api.views import ChannelView, InstrumentView, LimitView, StateView
 from telemetry.plan import ChannelPlan, GroupPlan
-from telemetry.site import Instrument, Level, RateLimit
+from telemetry.quantities import QUANTITIES
+from telemetry.site import Instrument, Level, Name, RateLimit
 
 
 def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> ChannelView:
@@ -17,6 +18,7 @@ def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> 
         channel=plan.key,
         name=channel.name,
         quantity=channel.quantity,
+        quantity_name=_quantity_name(channel.quantity),
         unit=channel.unit,
         structure=plan.structure.id,
         station=plan.station.id,
@@ -36,6 +38,11 @@ def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> 
             for number, state in states.items()
         },
     )
+
+
+def _quantity_name(key: str) -> Name:
+    quantity = QUANTITIES[key]
+    return Name(en=quantity.en, zh=quantity.zh)
 
 
 def _instrument_view(instrument: Instrument | None) -> InstrumentView | None:

@@ -117,6 +117,7 @@ class ChannelView(View):
     channel: str
     name: Name | None
     quantity: str
+    quantity_name: Name
     unit: str
     structure: str
     station: str

@@ -78,6 +78,7 @@ async def test_channels_are_described_with_the_rules_that_judge_them(
     assert pressure["rate_limits"][0]["rule"] == "rate_high_3600"
     assert pressure["rate_limits"][0]["window_s"] == 3600
     assert pressure["instrument"]["serial"] == "83807"
+    assert pressure["quantity_name"] == {"en": "Pore pressure", "zh": "孔隙水压力"}
     assert channels["running"]["states"]["0"] == {
         "name": {"en": "Stopped", "zh": "停"},
         "level": "red",

@@ -13,12 +13,21 @@ const STATE_ORDER: Record<AlarmState, number> = {
 /** The level that matters for an alarm: the present one, or the worst once it has returned. */
 export const levelShown = (alarm: Alarm): Level => alarm.level || alarm.worstLevel;
 
-/** Most urgent first: by state, then level, the ground before the system, then the newest. */
+/**
+ * Since when an alarm has had its present level, where that is known and later than its beginning:
+ * its newest step was a rise or a fall then, not an operator's.
+ */
+export function levelSinceMs(alarm: Alarm): number | null {
+  const isSteps = alarm.state === "unacknowledged" || alarm.changedMs > (alarm.acknowledgedMs ?? Infinity);
+  return alarm.level > 0 && isSteps && alarm.changedMs > alarm.raisedMs ? alarm.changedMs : null;
+}
+
+/** Most urgent first: by state, the ground before the system, then by level, then the newest. */
 export function byUrgency(a: Alarm, b: Alarm): number {
   return (
     STATE_ORDER[a.state] - STATE_ORDER[b.state] ||
-    levelShown(b) - levelShown(a) ||
     Number(a.kind === "technical") - Number(b.kind === "technical") ||
+    levelShown(b) - levelShown(a) ||
     b.changedMs - a.changedMs ||
     a.occurrence.localeCompare(b.occurrence)
   );

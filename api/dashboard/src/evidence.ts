@@ -44,12 +44,16 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
   if (value !== null && bound !== null) {
     const unit = unitFor(alarm, channel, isRate);
     const sign = isLow(alarm) ? "≤" : "≥";
-    // A bound is written as people set it; the value gets the digits that tell it from the bound.
-    const resolution = isRate ? null : (channel?.resolution ?? null);
+    // A bound is written as people set it; the value gets the digits that it deserves.
+    const resolution = isRate ? rateStep(bound) : (channel?.resolution ?? null);
     return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(numberText(bound), unit)}`;
   }
   return reasonText(alarm);
 }
+
+/** A rate is known to no more than three digits or so. */
+const rateStep = (bound: number): number | null =>
+  bound === 0 ? null : 10 ** (Math.floor(Math.log10(Math.abs(bound))) - 2);
 
 function reasonText(alarm: Alarm): string | null {
   const reason = textIn(alarm, "reason");

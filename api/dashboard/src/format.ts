@@ -15,7 +15,8 @@ function numberFormat(options: Intl.NumberFormatOptions): Intl.NumberFormat {
   const key = locale.value + JSON.stringify(options);
   let format = numberFormats.get(key);
   if (!format) {
-    format = new Intl.NumberFormat(locale.value, options);
+    // What rounds to zero has no sign.
+    format = new Intl.NumberFormat(locale.value, { signDisplay: "negative", ...options });
     numberFormats.set(key, format);
   }
   return format;
@@ -35,7 +36,7 @@ export function decimalsFor(resolution: number): number {
 export function numberText(value: number | null, resolution: number | null = null): string {
   if (value === null) return MISSING;
   const size = Math.abs(value);
-  if (size >= 1e7 || (size > 0 && size < 1e-4)) {
+  if (size >= 1e9 || (size > 0 && size < 1e-4)) {
     return numberFormat({ notation: "scientific", maximumSignificantDigits: 4 }).format(value);
   }
   if (resolution !== null) {
@@ -47,7 +48,9 @@ export function numberText(value: number | null, resolution: number | null = nul
   return numberFormat({ maximumSignificantDigits: 5 }).format(value);
 }
 
-export const unitText = (unit: string): string => (unit === "1" || unit === "state" ? "" : unit);
+/** Units are written alike everywhere, except the words among them. */
+export const unitText = (unit: string): string =>
+  unit === "1" || unit === "state" ? "" : unit.replace(/^count\b/, say().units.count);
 
 export function withUnit(value: string, unit: string): string {
   const shown = unitText(unit);

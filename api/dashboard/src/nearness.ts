@@ -42,9 +42,11 @@ export function nearness(limit: Limit, value: number): number {
   const first = bounds[0]!.at;
   const last = bounds.at(-1)!.at;
   const width = (last - first) / Math.max(1, bounds.length - 1) || Math.abs(first) * 0.1 || 1;
+  // Bounds may be powers of ten apart: zero is far from a limit all the same.
+  const approach = Math.min(3 * width, Math.abs(first) || Infinity);
   const part = (1 - FIRST_BOUND_AT) / bounds.length;
   if (at < first) {
-    return Math.max(0, FIRST_BOUND_AT * (1 - (first - at) / (3 * width)));
+    return Math.max(0, FIRST_BOUND_AT * (1 - (first - at) / approach));
   }
   const beyond = bounds.findLastIndex((bound) => at >= bound.at);
   const from = bounds[beyond]!.at;

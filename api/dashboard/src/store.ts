@@ -2,9 +2,19 @@
 
 import { batch, computed, type Signal, signal } from "@preact/signals";
 import { nowMs, rate } from "./clock";
+import type { Weighed } from "./key_channels";
 import type { AlarmEntry } from "./live";
 import { concern } from "./nearness";
-import type { Alarm, Channel, Cursor, Latest, Level, Site, Structure } from "./model";
+import {
+  type Alarm,
+  type Channel,
+  type Cursor,
+  isBad,
+  type Latest,
+  type Level,
+  type Site,
+  type Structure,
+} from "./model";
 
 export type Session = "unknown" | "signed_in" | "signed_out";
 export type LineState = "connecting" | "connected" | "reconnecting";
@@ -164,15 +174,12 @@ export const alarmsOf = (structure: string): Alarm[] =>
 export const structureOf = (key: string | null): Structure | null =>
   site.value?.structures.find((one) => one.structure === key) ?? null;
 
-/** Channels that are judged at all, the one nearest to trouble first; as of now, not followed. */
-export function mostConcerning(among: readonly Channel[]): Channel[] {
+/** How near each channel is to trouble; as of now, not followed. */
+export function weighed(among: readonly Channel[]): Weighed[] {
   const levels = levelByChannel.peek();
-  const weighed = among
-    .filter((channel) => channel.limits.length > 0 || channel.states)
-    .map((channel) => {
-      const row = latestOfChannel(channel.channel).peek();
-      const value = row && !isStale(row, channel) ? row.value : null;
-      return { channel, weight: concern(channel, value, levels.get(channel.channel) ?? 0) };
-    });
-  return weighed.sort((a, b) => b.weight - a.weight).map((one) => one.channel);
+  return among.map((channel) => {
+    const row = latestOfChannel(channel.channel).peek();
+    const value = row && !isBad(row) && !isStale(row, channel) ? row.value : null;
+    return { channel, weight: concern(channel, value, levels.get(channel.channel) ?? 0) };
+  });
 }

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byUrgency, NO_FILTERS, passes } from "../src/alarm_list";
+import { byUrgency, levelSinceMs, NO_FILTERS, passes } from "../src/alarm_list";
 import { verticalRange } from "../src/chart/scale";
 import { append, gapsOf, joinTail, type Series, seriesOf } from "../src/chart/series";
 import { retryDelayMs } from "../src/live";
 import type { Alarm, Latest, Limit } from "../src/model";
+import { keyChannels } from "../src/key_channels";
 import { FIRST_BOUND_AT, nearness, stepsOf } from "../src/nearness";
 import { alarmOf, channelOf, latestOf, levelOf } from "../src/reading";
 
@@ -20,7 +21,7 @@ function latest(atS: number, value: number | null, quality = 0): Latest {
   return latestOf(row);
 }
 
-test("what nobody has acknowledged comes first, then the worse, then the ground, then the newer", () => {
+test("what nobody has acknowledged comes first, then the ground, then the worse, then the newer", () => {
   const sorted = [
     alarm({ occurrence: "acknowledged red", state: "acknowledged", level: 4 }),
     alarm({ occurrence: "returned red", state: "returned_unacknowledged", level: 0, worstLevel: 4 }),
@@ -31,7 +32,7 @@ test("what nobody has acknowledged comes first, then the worse, then the ground,
   ].sort(byUrgency);
   assert.deepEqual(
     sorted.map((one) => one.occurrence),
-    ["new yellow", "old yellow", "technical yellow", "blue", "returned red", "acknowledged red"],
+    ["new yellow", "old yellow", "blue", "technical yellow", "returned red", "acknowledged red"],
   );
 });
 
@@ -40,6 +41,15 @@ test("a returned alarm is found by the level that it had reached", () => {
   assert.ok(passes(returned, { ...NO_FILTERS, level: 3 }));
   assert.ok(!passes(returned, { ...NO_FILTERS, level: 1 }));
   assert.ok(!passes(alarm({ state: "normal" }), NO_FILTERS));
+});
+
+test("since when a level holds is told only where the newest step says so", () => {
+  const risen = alarm({ level: 4, raisedMs: 1, changedMs: 5 });
+  assert.equal(levelSinceMs(risen), 5);
+  assert.equal(levelSinceMs({ ...risen, changedMs: 1 }), null);
+  assert.equal(levelSinceMs({ ...risen, state: "acknowledged", acknowledgedMs: 5 }), null);
+  assert.equal(levelSinceMs({ ...risen, state: "acknowledged", acknowledgedMs: 3 }), 5);
+  assert.equal(levelSinceMs({ ...risen, state: "returned_unacknowledged", level: 0 }), null);
 });
 
 test("bad readings and pauses break the line", () => {
@@ -102,6 +112,43 @@ test("nearness grows towards a low limit and steps at its bounds", () => {
   assert.equal(nearness(LIMIT, 5), FIRST_BOUND_AT);
   assert.equal(nearness(LIMIT, 3), stepsOf(LIMIT)[1]!.from);
   assert.equal(nearness(LIMIT, -50), 1);
+});
+
+function weighedChannel(id: string, quantity: string, weight: number) {
+  const limits = [{ rule: "limit_high", direction: "high", levels: { red: 3 }, source: "x" }];
+  return { channel: channelOf({ channel: id, quantity, limits }), weight };
+}
+
+const DAM = [
+  weighedChannel("point", "horizontal_displacement", 0.3),
+  weighedChannel("seepage", "seepage_flow", 0.2),
+  weighedChannel("depth 1", "phreatic_depth", 0.1),
+  weighedChannel("depth 2", "phreatic_depth", 0.2),
+  weighedChannel("rain", "rainfall", 0),
+  weighedChannel("level", "pond_level", 0),
+  weighedChannel("freeboard", "freeboard", 0),
+];
+const shownOn = (among: typeof DAM, count = 5): string[] =>
+  keyChannels("tailings_dam", among, count).map((one) => one.channel);
+
+test("a quiet dam's card shows what dams are known by, each by its most concerning channel", () => {
+  assert.deepEqual(shownOn(DAM), ["freeboard", "level", "depth 2", "rain", "seepage"]);
+  assert.deepEqual(shownOn(DAM.slice(0, 3)), ["depth 1", "seepage", "point"]);
+});
+
+test("what nears its limit comes first, and many alike leave room for others", () => {
+  const rising = [1, 2, 3, 4].map((n) => weighedChannel(`high ${n}`, "phreatic_depth", 1 + n / 10));
+  const near = weighedChannel("near", "seepage_flow", 0.44);
+  const cards = shownOn([...DAM, near, ...rising]);
+  assert.deepEqual(cards, ["high 4", "high 3", "high 2", "near", "freeboard"]);
+});
+
+test("no energy at all is far from limits that are powers of ten apart", () => {
+  const levels = { blue: 1e5, yellow: 1e6, orange: 1e7, red: 1e8 };
+  const limits = [{ rule: "limit_high", direction: "high", levels, source: "x" }];
+  const limit = channelOf({ limits }).limits[0]!;
+  assert.equal(nearness(limit, 0), 0);
+  assert.ok(nearness(limit, 9e4) > 0.4);
 });
 
 test("levels are read as numbers and as words", () => {

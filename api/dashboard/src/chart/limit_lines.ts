@@ -123,7 +123,7 @@ function drawBeyond(
   if (below) label(`↓ ${lineText(below, unit)}`, bbox.top + bbox.height - inset);
 }
 
-/** Mark the instants at which alarms of the channel began. */
+/** Mark the instants at which alarms of the channel began, and reached their present level. */
 export function drawAlarms(
   plot: uPlot,
   begun: readonly { readonly atS: number; readonly level: Level }[],

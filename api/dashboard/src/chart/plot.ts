@@ -22,7 +22,7 @@ export interface PlotSettings {
   readonly isNarrow: boolean;
   /** Read anew at each drawing. */
   readonly allLimits: () => boolean;
-  readonly alarmsBegun: () => readonly { readonly atS: number; readonly level: Level }[];
+  readonly alarmMarks: () => readonly { readonly atS: number; readonly level: Level }[];
   readonly pointed: (under: Under | null) => void;
   readonly zoomed: (fromS: number, toS: number) => void;
   readonly unzoomed: () => void;
@@ -131,7 +131,7 @@ export class ChannelPlot {
 
   private drawOver(plot: uPlot): void {
     drawLimits(plot, limitLinesOf(this.settings.channel), this.settings.channel.unit);
-    drawAlarms(plot, this.settings.alarmsBegun());
+    drawAlarms(plot, this.settings.alarmMarks());
   }
 
   private point(plot: uPlot): void {

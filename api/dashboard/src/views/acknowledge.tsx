@@ -79,7 +79,11 @@ function Dialog({ alarm }: { alarm: Alarm }) {
           </button>
         </header>
         <div class="subject">
-          <LevelBadge level={levelShown(current)} hollow={current.clearedMs !== null} />
+          <LevelBadge
+            level={levelShown(current)}
+            hollow={current.clearedMs !== null}
+            kind={current.kind}
+          />
           <b>{alarmName(current, channels.value)}</b>
           <span>{structure ? inWords(structure.name) : ""}</span>
           <span>

@@ -2,7 +2,7 @@
 
 import { evidenceText, ruleText, sourceText } from "../evidence";
 import { agoText, instantText } from "../format";
-import { levelShown } from "../alarm_list";
+import { levelShown, levelSinceMs } from "../alarm_list";
 import { Picture } from "../icons";
 import { type Alarm, LEVEL_KEYS } from "../model";
 import { structureLink } from "../route";
@@ -21,9 +21,10 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
   const isNew = newestRaised.value?.occurrence === alarm.occurrence;
   const hasReturned = alarm.clearedMs !== null;
   const source = sourceText(alarm);
+  const sinceMs = levelSinceMs(alarm);
   return (
     <li
-      class={`alarm panel level-${level} ${alarm.state}${isNew ? " new" : ""}`}
+      class={`alarm panel level-${level} ${alarm.kind} ${alarm.state}${isNew ? " new" : ""}`}
       data-testid="alarm-row"
       data-occurrence={alarm.occurrence}
       data-level={LEVEL_KEYS[level]}
@@ -31,7 +32,7 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
       data-kind={alarm.kind}
     >
       <div class="alarm-level">
-        <LevelBadge level={level} hollow={hasReturned} />
+        <LevelBadge level={level} hollow={hasReturned} kind={alarm.kind} />
       </div>
       <div class="alarm-what">
         {alarm.structure === null ? (
@@ -59,6 +60,11 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
           {words.alarms.raised(instantText(alarm.raisedMs))}
         </time>
         <span class="age">{agoText(alarm.raisedMs)}</span>
+        {sinceMs !== null && (
+          <span class="since">
+            {words.alarms.levelSince(words.levels[LEVEL_KEYS[level]], instantText(sinceMs))}
+          </span>
+        )}
         {alarm.worstLevel > level && (
           <span class="age">{words.alarms.worst(words.levels[LEVEL_KEYS[alarm.worstLevel]])}</span>
         )}

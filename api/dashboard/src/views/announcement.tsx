@@ -11,7 +11,6 @@ import { askToAcknowledge } from "./acknowledge";
 import { LevelBadge } from "./marks";
 
 export function Announcement() {
-  const words = say();
   const raised = newestRaised.value;
   const current = raised ? alarms.value.get(raised.occurrence) : undefined;
   const name = current ? alarmName(current, channels.value) : "";
@@ -19,17 +18,26 @@ export function Announcement() {
   return (
     <>
       <div class="unseen" aria-live="assertive" data-testid="announcement">
-        {current &&
-          words.alarms.announce(
-            words.levels[LEVEL_KEYS[levelShown(current)]],
-            name,
-            where ? inWords(where.name) : "",
-          )}
+        {current && spokenText(current, name, where ? inWords(where.name) : "")}
       </div>
-      {current && route.value.view === "structure" && (
+      {current && isElsewhere(current) && (
         <Notice key={`${current.occurrence} ${current.level}`} alarm={current} name={name} />
       )}
     </>
+  );
+}
+
+function spokenText(alarm: Alarm, name: string, structure: string): string {
+  const words = say();
+  if (alarm.kind === "technical") return words.alarms.announceTechnical(name, structure);
+  return words.alarms.announce(words.levels[LEVEL_KEYS[levelShown(alarm)]], name, structure);
+}
+
+/** Whether an alarm of the ground is not what the view in sight is about already. */
+function isElsewhere(alarm: Alarm): boolean {
+  const shown = route.value;
+  return (
+    alarm.kind === "process" && shown.view === "structure" && shown.channel !== alarm.channel
   );
 }
 

@@ -7,11 +7,11 @@ import { ChannelPlot, type Under } from "../chart/plot";
 import { nowMs, rate, readNowMs } from "../clock";
 import { instantText, unitText, valueText } from "../format";
 import { Picture } from "../icons";
-import type { Channel } from "../model";
+import type { Alarm, Channel, Level } from "../model";
 import { alarms, site } from "../store";
 import { theme } from "../theme";
 import { channelName, language, say } from "../words";
-import { levelShown } from "../alarm_list";
+import { levelShown, levelSinceMs } from "../alarm_list";
 
 const HOUR_S = 3600;
 const SPANS_S = [HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S];
@@ -86,6 +86,14 @@ export function ChannelChart({ channel }: { channel: Channel }) {
   );
 }
 
+/** An alarm begins at some level, which is known only if it has had no other since. */
+function marksOf(alarm: Alarm): { atS: number; level: Level }[] {
+  const sinceMs = levelSinceMs(alarm);
+  const isOneLevel = sinceMs === null && alarm.changedMs === alarm.raisedMs;
+  const began = { atS: alarm.raisedMs / 1000, level: isOneLevel ? levelShown(alarm) : (0 as Level) };
+  return sinceMs === null ? [began] : [began, { atS: sinceMs / 1000, level: alarm.level }];
+}
+
 function Plot({
   channel,
   live,
@@ -115,10 +123,10 @@ function Plot({
       timeZone,
       isNarrow: host.current.clientWidth < 520,
       allLimits: () => allLimits.peek(),
-      alarmsBegun: () =>
+      alarmMarks: () =>
         [...alarms.peek().values()]
           .filter((alarm) => alarm.channel === channel.channel && alarm.kind === "process")
-          .map((alarm) => ({ atS: alarm.raisedMs / 1000, level: levelShown(alarm) })),
+          .flatMap(marksOf),
       pointed: (at) => {
         under.value = at;
       },

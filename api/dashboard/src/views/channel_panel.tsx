@@ -8,7 +8,7 @@ import { alarms, latestOfChannel, levelByChannel } from "../store";
 import { channelName, inWords, named, qualityName, quantityName, say } from "../words";
 import { AlarmRow } from "./alarm_row";
 import { ChannelChart } from "./channel_chart";
-import { doubtOf, LevelBadge } from "./marks";
+import { ChannelLevel, doubtOf } from "./marks";
 
 export function ChannelPanel({ channel }: { channel: Channel }) {
   const own = [...alarms.value.values()]
@@ -19,7 +19,10 @@ export function ChannelPanel({ channel }: { channel: Channel }) {
       <div class="panel">
         <header>
           <h2>{channelName(channel)}</h2>
-          <LevelBadge level={levelByChannel.value.get(channel.channel) ?? 0} />
+          <ChannelLevel
+            channel={channel}
+            level={levelByChannel.value.get(channel.channel) ?? 0}
+          />
         </header>
         <Present channel={channel} />
         <ChannelChart channel={channel} />
@@ -57,7 +60,7 @@ function Present({ channel }: { channel: Channel }) {
         )}
         {row && row.quality !== 0 && (
           <div>
-            <dt>{words.quality}</dt>
+            <dt>{words.readingQuality}</dt>
             <dd>{qualityName(row.qualityReason)}</dd>
           </div>
         )}
@@ -68,13 +71,21 @@ function Present({ channel }: { channel: Channel }) {
           </div>
         )}
         <div>
-          <dt>{quantityName(channel)}</dt>
+          <dt>{words.quantity}</dt>
           <dd>
-            {[named(station), instrument && named(instrument), instrument?.serial]
+            {quantityName(channel)} · {words.every(spanText(channel.periodS))}
+          </dd>
+        </div>
+        <div>
+          <dt>{words.station}</dt>
+          <dd>
+            {[
+              named(station),
+              instrument && named(instrument),
+              instrument?.serial && words.serial(instrument.serial),
+            ]
               .filter(Boolean)
               .join(" · ")}
-            {", "}
-            {words.every(spanText(channel.periodS))}
           </dd>
         </div>
       </dl>

@@ -117,10 +117,30 @@ function Connection() {
 
 function Tools() {
   const words = say();
+  return (
+    <div class="tools">
+      <LookTools />
+      <button
+        type="button"
+        class="quiet"
+        title={words.navigation.signOut}
+        aria-label={words.navigation.signOut}
+        onClick={() => void leave()}
+        data-testid="sign-out"
+      >
+        <Picture of="leave" />
+      </button>
+    </div>
+  );
+}
+
+/** Language and colours, which everybody chooses for themselves, signed in or not. */
+export function LookTools() {
+  const words = say();
   const themeLabel =
     theme.value === "dark" ? words.navigation.toLight : words.navigation.toDark;
   return (
-    <div class="tools">
+    <>
       <button
         type="button"
         class="quiet"
@@ -141,17 +161,7 @@ function Tools() {
       >
         <Picture of={theme.value === "dark" ? "sun" : "moon"} />
       </button>
-      <button
-        type="button"
-        class="quiet"
-        title={words.navigation.signOut}
-        aria-label={words.navigation.signOut}
-        onClick={() => void leave()}
-        data-testid="sign-out"
-      >
-        <Picture of="leave" />
-      </button>
-    </div>
+    </>
   );
 }
 

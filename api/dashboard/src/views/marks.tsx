@@ -1,21 +1,41 @@
 // Small signs that every view uses: a level in colour, shape and word; a structure's freshness.
 
 import { LevelShape, Picture } from "../icons";
-import { type Channel, isBad, type Latest, type Level, LEVEL_KEYS } from "../model";
+import { isJudged } from "../key_channels";
+import {
+  type AlarmKind,
+  type Channel,
+  isBad,
+  type Latest,
+  type Level,
+  LEVEL_KEYS,
+} from "../model";
 import { instantText } from "../format";
 import { isStale, latestOfChannel, line } from "../store";
 import { qualityName, say } from "../words";
 
-export function LevelBadge({ level, hollow = false }: { level: Level; hollow?: boolean }) {
+/** A level's word on its colour; a fault of the system leaves the full colour to the ground. */
+export function LevelBadge({
+  level,
+  hollow = false,
+  kind = "process",
+}: {
+  level: Level;
+  hollow?: boolean;
+  kind?: AlarmKind;
+}) {
   return (
-    <span class={`badge level-${level}${hollow ? " hollow" : ""}`} data-level={LEVEL_KEYS[level]}>
+    <span
+      class={`badge level-${level} ${kind}${hollow ? " hollow" : ""}`}
+      data-level={LEVEL_KEYS[level]}
+    >
       <LevelShape level={level} hollow={hollow} />
       {say().levels[LEVEL_KEYS[level]]}
     </span>
   );
 }
 
-/** A structure's worst level; without any current data "normal" would be a guess. */
+/** A structure's worst level; without current data of what is judged "normal" would be a guess. */
 export function StructureLevel({
   level,
   channels,
@@ -23,20 +43,35 @@ export function StructureLevel({
   level: Level;
   channels: readonly Channel[];
 }) {
-  if (level > 0 || isAnyCurrent(channels)) return <LevelBadge level={level} />;
+  const words = say().levels;
+  if (level > 0) return <LevelBadge level={level} />;
+  const judged = channels.filter(isJudged);
+  const known = line.value.state === "reconnecting" ? 0 : judged.filter(isKnown).length;
+  if (known === 0) return <UnknownBadge>{words.unknown}</UnknownBadge>;
+  if (known < judged.length) return <UnknownBadge>{words.partlyUnknown}</UnknownBadge>;
+  return <LevelBadge level={0} />;
+}
+
+/** A channel's level, if it is judged at all and has a value that can be. */
+export function ChannelLevel({ channel, level }: { channel: Channel; level: Level }) {
+  if (level > 0) return <LevelBadge level={level} />;
+  if (!isJudged(channel)) return null;
+  const known = line.value.state !== "reconnecting" && isKnown(channel);
+  return known ? <LevelBadge level={0} /> : <UnknownBadge>{say().levels.unknown}</UnknownBadge>;
+}
+
+function UnknownBadge({ children }: { children: string }) {
   return (
     <span class="badge unknown" data-level="unknown">
-      {say().levels.unknown}
+      {children}
     </span>
   );
 }
 
-function isAnyCurrent(channels: readonly Channel[]): boolean {
-  if (line.value.state === "reconnecting") return false;
-  return channels.some((channel) => {
-    const row = latestOfChannel(channel.channel).value;
-    return row !== null && !isStale(row, channel) && !isBad(row);
-  });
+/** Whether a channel has a good and recent value. */
+function isKnown(channel: Channel): boolean {
+  const row = latestOfChannel(channel.channel).value;
+  return row !== null && !isStale(row, channel) && !isBad(row);
 }
 
 /** Whether a structure's channels have current data, in words. */
@@ -51,13 +86,14 @@ export function FreshnessLine({ channels }: { channels: readonly Channel[] }) {
     );
   }
   let measured = 0;
-  let stale = 0;
+  let good = 0;
   for (const channel of channels) {
     const row = latestOfChannel(channel.channel).value;
-    if (!row) continue;
+    if (!row || row.sampledMs === null) continue;
     measured += 1;
-    if (isStale(row, channel) || isBad(row)) stale += 1;
+    if (isKnown(channel)) good += 1;
   }
+  const stale = channels.length - good;
   const state = measured === 0 ? "unknown" : stale > 0 ? "stale" : "fresh";
   const text =
     state === "fresh"

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { Logo } from "../icons";
 import { signInError, trySignIn } from "../session";
 import { say } from "../words";
+import { LookTools } from "./header";
 
 export function SignIn() {
   const words = say().signIn;
@@ -23,9 +24,12 @@ export function SignIn() {
   return (
     <main class="sign-in" id="content">
       <form class="panel" onSubmit={submit} data-testid="sign-in-form">
-        <h1>
-          <Logo /> Groundwatch
-        </h1>
+        <header>
+          <h1>
+            <Logo /> Groundwatch
+          </h1>
+          <LookTools />
+        </header>
         <p>{words.explanation}</p>
         <label>
           {words.token}

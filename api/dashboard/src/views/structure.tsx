@@ -5,14 +5,15 @@ import { KindIcon, Picture } from "../icons";
 import type { Channel, Instrument, Named } from "../model";
 import { OVERVIEW, structureLink } from "../route";
 import { byUrgency } from "../alarm_list";
+import { keyChannels } from "../key_channels";
 import {
   alarmsOf,
   channels,
   channelsOf,
   isLoaded,
-  mostConcerning,
   structureOf,
   summaryOf,
+  weighed,
 } from "../store";
 import { inWords, named, say } from "../words";
 import { AlarmRow } from "./alarm_row";
@@ -30,7 +31,11 @@ export function StructureView({
   const words = say();
   const structure = structureOf(key);
   // Until somebody chooses, the channel that was nearest to trouble when the view was opened.
-  const first = useMemo(() => mostConcerning(channelsOf(key))[0] ?? channelsOf(key)[0] ?? null, [key]);
+  const first = useMemo(() => {
+    const all = channelsOf(key);
+    const kind = structureOf(key)?.kind;
+    return (kind && keyChannels(kind, weighed(all), 1)[0]) ?? all[0] ?? null;
+  }, [key]);
   if (!structure) {
     return (
       <main id="content">
@@ -65,14 +70,14 @@ export function StructureView({
         <section class="detail">
           {chosen && <ChannelPanel key={chosen.channel} channel={chosen} />}
           {others.length > 0 && (
-            <>
-              <h2>{words.structure.openAlarms}</h2>
+            <section class="others" aria-labelledby="others-title">
+              <h2 id="others-title">{words.structure.openAlarms}</h2>
               <ul class="alarm-list compact">
                 {others.map((alarm) => (
                   <AlarmRow key={alarm.occurrence} alarm={alarm} />
                 ))}
               </ul>
-            </>
+            </section>
           )}
         </section>
       </div>

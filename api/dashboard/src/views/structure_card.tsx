@@ -1,8 +1,9 @@
 // One structure on the overview: its worst level, its freshness, the channels nearest to trouble.
 
 import { useMemo } from "preact/hooks";
-import { rate } from "../clock";
+import { nowMs, rate } from "../clock";
 import { KindIcon, LevelShape } from "../icons";
+import { keyChannels } from "../key_channels";
 import type { Channel, Structure } from "../model";
 import { structureLink } from "../route";
 import { Sparkline } from "../chart/sparkline";
@@ -12,13 +13,14 @@ import {
   channelsOf,
   latestOfChannel,
   levelByChannel,
-  mostConcerning,
   summaryOf,
+  weighed,
 } from "../store";
 import { channelName, inWords, say } from "../words";
 import { doubtOf, FreshnessLine, StructureLevel } from "./marks";
 
 const KEY_CHANNELS = 5;
+const CHOOSE_AGAIN_MS = 600_000;
 
 export function StructureCard({ structure }: { structure: Structure }) {
   const words = say();
@@ -53,55 +55,60 @@ export function StructureCard({ structure }: { structure: Structure }) {
           </span>
         )}
       </p>
-      <KeyChannels structure={key} channels={channels} />
+      <KeyChannels structure={structure} channels={channels} />
     </article>
   );
 }
 
-function KeyChannels({ structure, channels }: { structure: string; channels: readonly Channel[] }) {
+function KeyChannels({
+  structure,
+  channels,
+}: {
+  structure: Structure;
+  channels: readonly Channel[];
+}) {
   const levels = levelByChannel.value;
-  // Chosen anew when a level changes, not at every reading: rows must not jump under a finger.
+  // Chosen anew when a level changes, or seldom: rows must not jump under a finger.
   const chosen = useMemo(
-    () => mostConcerning(channels).slice(0, KEY_CHANNELS),
-    [levels, channels.length, channels[0]?.channel],
+    () => keyChannels(structure.kind, weighed(channels), KEY_CHANNELS),
+    [
+      levels,
+      channels.length,
+      channels[0]?.channel,
+      Math.floor(nowMs.value / rate.value / CHOOSE_AGAIN_MS),
+    ],
   );
   const spanS = rate.value === 1 ? 86_400 : 3_600;
   return (
     <ul class="key-channels">
       {chosen.map((channel) => (
-        <li key={channel.channel}>
-          <a href={structureLink(structure, channel.channel)}>
-            <span class="name" title={channelName(channel)}>
-              {channelName(channel)}
-            </span>
-            <Sparkline
-              channel={channel}
-              spanS={spanS}
-              level={levels.get(channel.channel) ?? 0}
-            />
-            <KeyValue channel={channel} />
-          </a>
-        </li>
+        <KeyChannel key={channel.channel} channel={channel} spanS={spanS} />
       ))}
     </ul>
   );
 }
 
-function KeyValue({ channel }: { channel: Channel }) {
+/** A name, a line and a number; words, of a state or of a doubt, take the place of the line. */
+function KeyChannel({ channel, spanS }: { channel: Channel; spanS: number }) {
   const row = latestOfChannel(channel.channel).value;
   const level = levelByChannel.value.get(channel.channel) ?? 0;
   const doubt = doubtOf(channel, row);
-  if (doubt) {
-    return (
-      <span class="value doubtful" title={doubt}>
-        {doubt}
-      </span>
-    );
-  }
+  const isInWords = doubt !== null || channel.states !== null;
+  const text = doubt ?? valueText(channel, row?.value ?? null);
+  const unit = isInWords ? "" : unitText(channel.unit);
   return (
-    <span class={`value${channel.states ? " named" : ""}`}>
-      {level > 0 && <LevelShape level={level} />}
-      {valueText(channel, row?.value ?? null)} <small>{unitText(channel.unit)}</small>
-    </span>
+    <li class={isInWords ? "in-words" : undefined}>
+      <a href={structureLink(channel.structure, channel.channel)}>
+        <span class="name" title={channelName(channel)}>
+          {channelName(channel)}
+        </span>
+        {!isInWords && <Sparkline channel={channel} spanS={spanS} level={level} />}
+        <span class={`value${doubt ? " doubtful" : ""}`} title={isInWords ? text : undefined}>
+          {level > 0 && <LevelShape level={level} />}
+          <span class="text">{text}</span>
+          {unit && <small>{unit}</small>}
+        </span>
+      </a>
+    </li>
   );
 }

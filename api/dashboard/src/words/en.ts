@@ -12,6 +12,10 @@ export const en = {
     days: (count: number) => `${count} d`,
   },
 
+  units: {
+    count: "", // A count is a bare number, a rate of counts is "/min".
+  },
+
   navigation: {
     label: "Views",
     overview: "Overview",
@@ -51,6 +55,7 @@ export const en = {
 
   levels: {
     unknown: "Unknown",
+    partlyUnknown: "Partly unknown",
     none: "Normal",
     blue: "Blue",
     yellow: "Yellow",
@@ -67,7 +72,7 @@ export const en = {
 
   freshness: {
     fresh: "Data current",
-    stale: (count: number, of: number) => `${count} of ${of} channels without a good value`,
+    stale: (count: number, of: number) => `${count} of ${of} without a good value`,
     unknown: "No data yet",
     asOf: (time: string) => `As of ${time}`,
     unknownSince: (time: string) => `unknown since ${time}`,
@@ -92,6 +97,7 @@ export const en = {
     technical: "Technical",
     raised: (time: string) => `raised ${time}`,
     ago: (age: string) => `${age} ago`,
+    levelSince: (level: string, time: string) => `${level.toLowerCase()} since ${time}`,
     acknowledge: "Acknowledge",
     acknowledgeLong: (what: string) => `Acknowledge: ${what}`,
     acknowledgedBy: (person: string, time: string) => `Acknowledged by ${person}, ${time}`,
@@ -104,6 +110,8 @@ export const en = {
     unread: (reason: string, count: number, all: number) => `${reason}: ${count} of ${all} channels`,
     announce: (level: string, channel: string, structure: string) =>
       `${level} alarm: ${channel}, ${structure}`,
+    announceTechnical: (channel: string, structure: string) =>
+      `Technical fault: ${channel}, ${structure}`,
     filters: "Filters",
     level: "Level",
     kind: "Kind",
@@ -170,10 +178,12 @@ export const en = {
     noInstrument: "Calculated",
     openAlarms: "Other open alarms of this structure",
     serial: (serial: string) => `serial no. ${serial}`,
+    station: "Station",
+    quantity: "Quantity",
     every: (period: string) => `every ${period}`,
     raw: "Raw value",
     sampled: "Sampled",
-    quality: "Quality",
+    readingQuality: "Quality",
   },
 
   chart: {

@@ -14,6 +14,10 @@ export const zh: Words = {
     days: (count) => `${count} 天`,
   },
 
+  units: {
+    count: "次",
+  },
+
   navigation: {
     label: "视图",
     overview: "总览",
@@ -51,6 +55,7 @@ export const zh: Words = {
 
   levels: {
     unknown: "不明",
+    partlyUnknown: "部分不明",
     none: "正常",
     blue: "蓝色",
     yellow: "黄色",
@@ -91,6 +96,7 @@ export const zh: Words = {
     technical: "技术",
     raised: (time) => `${time} 发生`,
     ago: (age) => `${age}前`,
+    levelSince: (level, time) => `${time} 起${level}`,
     acknowledge: "确认",
     acknowledgeLong: (what) => `确认：${what}`,
     acknowledgedBy: (person, time) => `${person} 于 ${time} 确认`,
@@ -102,6 +108,7 @@ export const zh: Words = {
     dismiss: "关闭此消息",
     unread: (reason, count, all) => `${reason}：${all} 个测点中的 ${count} 个`,
     announce: (level, channel, structure) => `${level}报警：${channel}，${structure}`,
+    announceTechnical: (channel, structure) => `技术故障：${channel}，${structure}`,
     filters: "筛选",
     level: "级别",
     kind: "类别",
@@ -168,10 +175,12 @@ export const zh: Words = {
     noInstrument: "计算量",
     openAlarms: "该对象的其他未关闭报警",
     serial: (serial) => `编号 ${serial}`,
+    station: "测站",
+    quantity: "监测量",
     every: (period) => `每 ${period}`,
     raw: "原始值",
     sampled: "采样时间",
-    quality: "质量",
+    readingQuality: "质量",
   },
 
   chart: {
