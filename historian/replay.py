@@ -2,7 +2,8 @@
 
 Inside a flush the scans of each group stand in the order (stream, seq, row in the block), among
 them those that no row holds because they came twice. Calculated scans are left out: the
-replayed ticks make them again.
+replayed ticks make them again. Rows that were merged later, whose ordinals are negative, are
+left out too: what came is recorded beside them.
 """
 
 from collections import defaultdict
@@ -24,7 +25,8 @@ NEWEST_FLUSH = "select flush_id from site where site_id = %s"
 SCANS = """
     select flush_id, group_id, stream_id, seq, ordinal, time, judged_at, raw, value, quality
     from scan
-    where site_id = %s and flush_id > %s and flush_id <= %s and stream_id is not null
+    where site_id = %s and flush_id > %s and flush_id <= %s
+      and stream_id is not null and ordinal >= 0
 """
 INPUTS = """
     select flush_id, ordinal, kind, body from input
@@ -167,6 +169,9 @@ def _recorded(group_id: int, rows: list[_Row]) -> RecordedScans:
         raw[n, :slots] = row.raw
         value[n, :slots] = row.value
         quality[n, :slots] = Quality.GOOD if row.quality is None else row.quality
+        # The conflict was found only when the scan was stored, after it had been judged.
+        judged_as = Quality.GOOD if row.judged_us == row.time_us else Quality.CLOCK_SUSPECT
+        quality[n, quality[n] == Quality.CONFLICT] = judged_as
     return RecordedScans(
         group_id=group_id,
         stream_id=np.array([row.order[0] for row in rows], np.int64),

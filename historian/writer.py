@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from psycopg import AsyncConnection, errors
+from psycopg.types.json import Jsonb
 
 from historian.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from historian.inputs import InputWrite, write_inputs
@@ -55,8 +56,21 @@ FETCH_STORED = """
     where site_id = %s and scan.time between %s and %s
     order by group_id, time, revision
 """
+# A row that has been merged holds no longer what came first, and the engine saw that. So it is
+# recorded as an input of the flush in which it came; the negative ordinal keeps the row itself
+# out of replays, and the input's out of the way of those that a flush numbers from 0.
+READ_BEFORE_MERGE = """
+    select flush_id, stream_id, seq, ordinal, judged_at, raw, value, quality from scan
+    where site_id = %s and group_id = %s and time = %s and revision = %s
+      and stream_id is not null and ordinal >= 0
+"""
+RECORD_BEFORE_MERGE = """
+    insert into input (site_id, flush_id, ordinal, kind, body)
+    select %(site_id)s, %(flush_id)s, least(0, min(ordinal)) - 1, 'unstored_scans', %(body)s
+    from input where site_id = %(site_id)s and flush_id = %(flush_id)s
+"""
 REPLACE_MERGED = """
-    update scan set raw = %s, value = %s, quality = %s
+    update scan set raw = %s, value = %s, quality = %s, ordinal = least(ordinal, -1 - ordinal)
     where site_id = %s and group_id = %s and time = %s and revision = %s
 """
 
@@ -171,10 +185,41 @@ async def _carry_out(
         except errors.CheckViolation as error:
             raise RoomMissingError(str(error)) from error
     for row in repeats.merged_rows:
+        await _record_before_merge(connection, site_id, row)
         await connection.execute(
             REPLACE_MERGED,
             [*_columns_of(row), site_id, row.group_id, instant_at(row.time_us), row.revision],
         )
+
+
+async def _record_before_merge(connection: AsyncConnection, site_id: int, merged: ScanRow) -> None:
+    """Record a row as it came, once, before it is replaced by more than that."""
+    key = [site_id, merged.group_id, instant_at(merged.time_us), merged.revision]
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(READ_BEFORE_MERGE, key)
+        found = await cursor.fetchone()
+    if found is None:
+        return
+    flush_id, stream_id, seq, ordinal, judged_at, raw, value, quality = found
+    row = _scan_row(
+        merged.group_id, merged.time_us, merged.revision, raw=raw, value=value, quality=quality
+    )
+    judged_us = merged.time_us if judged_at is None else instant_us(judged_at)
+    before = ScanWrite(
+        group_id=merged.group_id,
+        stream_id=stream_id,
+        seq=seq,
+        time_us=np.array([merged.time_us]),
+        judged_us=np.array([judged_us]),
+        ordinal=np.array([ordinal], np.int16),
+        raw=None if row.raw is None else row.raw[np.newaxis],
+        value=row.value[np.newaxis],
+        quality=row.quality[np.newaxis],
+    )
+    await connection.execute(
+        RECORD_BEFORE_MERGE,
+        {"site_id": site_id, "flush_id": flush_id, "body": Jsonb(body_of(before))},
+    )
 
 
 def _scan_row(

@@ -13,15 +13,19 @@ CHUNK = 1 << 16
 class StoreProxy:
     """Passes bytes on; while it is armed, the answer to the next COMMIT never arrives."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
         self._lines: set[asyncio.Task[None]] = set()
         self.armed = False
         self.cuts = 0
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it, or we do."""
-        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        if self._host.startswith("/"):
+            path = f"{self._host}/.s.PGSQL.{self._port}"
+            server_reader, server_writer = await asyncio.open_unix_connection(path)
+        else:
+            server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
         committing = asyncio.Event()
         there = asyncio.create_task(self._pass_on(reader, server_writer, committing))
         back = asyncio.create_task(self._pass_back(server_reader, writer, committing))
@@ -61,9 +65,9 @@ class StoreProxy:
 async def store_proxy(folder: Path, dsn: str) -> AsyncIterator[tuple[StoreProxy, str]]:
     """A proxy, and how to connect to the database through it."""
     parameters = conninfo_to_dict(dsn)
-    name = f".s.PGSQL.{parameters['port']}"
-    proxy = StoreProxy(f"{parameters['host']}/{name}")
-    server = await asyncio.start_unix_server(proxy.answer, folder / name)
+    port = int(parameters.get("port") or 5432)
+    proxy = StoreProxy(str(parameters["host"]), port)
+    server = await asyncio.start_unix_server(proxy.answer, folder / f".s.PGSQL.{port}")
     try:
         yield proxy, make_conninfo(dsn, host=str(folder))
     finally:

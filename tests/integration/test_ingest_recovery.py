@@ -1,0 +1,134 @@
+"""However a run is cut, dropped and made to fail, it leaves what an undisturbed one leaves."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ingest_site import (
+    BEGAN_US,
+    MINUTE_US,
+    NAN,
+    SECOND_US,
+    block,
+    plan_in,
+    site_document,
+    write_site,
+)
+from recovery_bench import FAULTS, FORGET, Plan, Record, Run
+from recovery_script import Arrive, Step, script
+
+from historian.connection import connect
+from ingest import flush
+
+SEEDS = (1, 2, 3)
+STEPS = len(script(1))
+
+
+class Mine:
+    """A database in which one run follows another, and what undisturbed runs leave there."""
+
+    def __init__(self, dsn: str, path: Path) -> None:
+        self._dsn, self._path = dsn, path
+        self._undisturbed: dict[int, Record] = {}
+
+    async def prepare(self) -> None:
+        async with await connect(self._dsn, name="test", autocommit=True) as connection:
+            await connection.execute(FAULTS)
+
+    def undisturbed(self, seed: int) -> Record:
+        if seed not in self._undisturbed:
+            self._undisturbed[seed] = self.run(script(seed), Plan(range(1000)))
+        return self._undisturbed[seed]
+
+    def run(self, steps: list[Step], plan: Plan) -> Record:
+        return asyncio.run(self._run(steps, plan))
+
+    async def _run(self, steps: list[Step], plan: Plan) -> Record:
+        async with await connect(self._dsn, name="test", autocommit=True) as connection:
+            await connection.execute(FORGET)
+            return await Run(self._dsn, self._path, connection).through(steps, plan)
+
+
+@pytest.fixture
+def mine(postgres_dsn: str, tmp_path: Path) -> Mine:
+    found = Mine(postgres_dsn, write_site(tmp_path, site_document()))
+    asyncio.run(found.prepare())
+    return found
+
+
+def test_the_script_has_what_recovery_must_not_lose(mine: Mine) -> None:
+    records = [mine.undisturbed(seed) for seed in SEEDS]
+
+    changes = {
+        (entry["kind"], entry["rule"], entry["change"])
+        for record in records
+        for entry in record.journal
+    }
+    assert {
+        ("process", "limit_high", change)
+        for change in ("raise", "rise", "fall", "clear", "acknowledge")
+    } <= changes
+    assert {("technical", "silence", "raise"), ("technical", "silence", "clear")} <= changes
+    assert {"pond", "toe", "crack", "together"} <= {
+        entry["channel"] for record in records for entry in record.journal
+    }
+    assert any(scan["revision"] == 1 for record in records for scan in record.scans)
+
+
+@given(
+    seed=st.sampled_from(SEEDS),
+    flushed=st.sets(st.integers(0, STEPS), max_size=STEPS),
+    dropped=st.sets(st.integers(0, STEPS), max_size=4),
+    # Never two in a row: a block that fails twice alone would be sent to quarantine.
+    failing=st.sets(st.integers(1, 20).map(lambda half: 2 * half), max_size=4),
+    checkpoint_every=st.sampled_from([1, 3, 300]),
+)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_recovery_leaves_no_trace(
+    mine: Mine,
+    seed: int,
+    flushed: set[int],
+    dropped: set[int],
+    failing: set[int],
+    checkpoint_every: int,
+) -> None:
+    undisturbed = mine.undisturbed(seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "CHECKPOINT_EVERY_FLUSHES", checkpoint_every)
+        record = mine.run(script(seed), Plan(flushed, dropped, failing))
+
+    assert record.journal == undisturbed.journal
+    assert record.alarms == undisturbed.alarms
+    assert record.scans == undisturbed.scans
+    assert record.broken_at is None
+
+
+def test_a_scan_that_was_completed_later_is_replayed_as_it_came(mine: Mine) -> None:
+    """The engine saw the pond's 25 at its receipt, not at the minute whose row holds it now."""
+    levels = [[0.0, 1.0], [NAN, 1.0], [25.0, NAN], [NAN, 1.0], [3.0, 1.0]]
+    taken = [1, 2, 2, 4, 5]
+    steps: list[Step] = []
+    for number, (row, minute) in enumerate(zip(levels, taken, strict=True), 1):
+        received_us = BEGAN_US + number * MINUTE_US + SECOND_US
+        at_us = BEGAN_US + minute * MINUTE_US
+        content = block(
+            plan_in(site_document()),
+            "levels",
+            [row],
+            at_us=[at_us],
+            monotonic_us=[at_us - BEGAN_US if number != 3 else received_us - BEGAN_US],
+        )
+        steps.append(Arrive("dam-edge", number, content, received_us))
+
+    undisturbed = mine.run(steps, Plan(range(1000)))
+
+    for dropped in range(5):
+        assert mine.run(steps, Plan(range(1000), {dropped})) == undisturbed
+    at_once = mine.run(steps, Plan((), {4}))
+    assert at_once.journal == undisturbed.journal
+    assert at_once.alarms == undisturbed.alarms
