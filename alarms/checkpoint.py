@@ -145,6 +145,7 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
             fresh = getattr(state, name)
             stored = _checked(arrays, name, (*fresh.shape[:-1], len(was)), fresh.dtype)
             fresh[..., new] = stored[..., old]
+    _adopt_technical_level(engine, state)
     for group, empty in state.memory.items():
         remembered = header["memory"].get(engine.plan.groups[group].key)
         if remembered is None:  # Nothing was computed from it yet, so nothing was kept.
@@ -159,6 +160,20 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
         if alarm.standing and f"{alarm.subject.channel}/{alarm.subject.rule}" not in known
     ]
     return state
+
+
+def _adopt_technical_level(engine: SiteEngine, state: EngineState) -> None:
+    """Let technical faults have the level that the configuration has now.
+
+    They have one level only: left at the old one, a fault that goes on would be cleared.
+    """
+    technical = Level[engine.plan.site.technical_level.upper()]
+    highest = np.maximum(state.violated, state.believed)
+    rows = np.flatnonzero((highest > 0) & (highest != technical))
+    rows = rows[rows >= engine.rules.begin(RuleKind.QUALITY)]
+    for column in (state.violated, state.believed):
+        column[rows] = np.where(column[rows] > 0, technical, 0)
+    state.since_us[:, rows] = state.since_us[0, rows]  # All levels begin and end together.
 
 
 def _memory(plan: SitePlan, group: int, remembered: dict[str, Any], arrays: Arrays) -> SourceMemory:

@@ -51,7 +51,7 @@ def _of_channel(
     channel: ChannelPlan, rule: Rule, found: Finding, change: Change, level: Level
 ) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "value": None if np.isnan(found.value) else found.value,
+        "value": _number(found.value),
         "unit": channel.channel.unit,
         "quality": QUALITIES.get(found.quality, str(found.quality)),
     }
@@ -70,7 +70,7 @@ def _of_channel(
         }
         if isinstance(limit, RateLimit):
             facts |= {
-                "rate": None if np.isnan(found.rate) else found.rate,
+                "rate": _number(found.rate),
                 "rate_unit": f"{channel.channel.unit}/h",
                 "window_s": limit.window_s,
             }
@@ -89,6 +89,11 @@ def _of_group(plan: SitePlan, group: GroupPlan, found: Finding) -> dict[str, Any
     if found.unread:  # The first by name, so that the order of a file cannot be seen.
         facts["example"] = min(plan.channels[one].key for one in found.examples)
     return facts
+
+
+def _number(number: float) -> float | None:
+    """Return what JSON can hold; the rate between the ends of all numbers is infinite."""
+    return number if np.isfinite(number) else None
 
 
 def _reason(found: Finding) -> str:

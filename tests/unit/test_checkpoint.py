@@ -17,6 +17,7 @@ from alarms.transition import AlarmState, Change, Happening, Inputs, Silence
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
+from telemetry.site import Level
 
 LIMITS = [limit(blue=10.0, red=20.0, on_delay_s=60.0)]
 RATES = [limit(blue=6.0, window_s=120.0)]
@@ -140,6 +141,32 @@ def test_a_checkpoint_from_before_a_rule_was_invented_is_still_read() -> None:
     assert state.believed[old].tolist() == watch.state.believed[old].tolist()
     assert state.believed[new].tolist() == [0, 0]
     assert state.since_us[:, new].tolist() == [[NEVER_US, NEVER_US]] * 4
+
+
+def test_a_new_technical_level_neither_clears_nor_raises_what_goes_on() -> None:
+    def unit(level: str) -> Watch:
+        return Watch(plan({"unit": [channel("a", 0), channel("b", 1)]}, technical_level=level))
+
+    def minute(number: int, a: Quality, b: Quality) -> JudgedScans:
+        return scans(0, [BEGAN_US + number * MINUTE_US], [[1.0, 1.0]], quality=[[a, b]])
+
+    good, dead, broken = Quality.GOOD, Quality.NO_REPLY, Quality.ELECTRICAL
+    before, after = unit("yellow"), unit("red")
+    for number in range(3):
+        before.flush(minute(number, dead, broken))
+    after.state = decode(after.engine, encode(before.engine, before.state))
+    for number in range(3, 6):
+        after.flush(minute(number, dead, broken))
+    assert after.told == []
+    for number in range(6, 9):
+        after.flush(minute(number, good, good))
+    assert [(one.rule, one.change) for one in after.told] == [
+        ("unreadable", Change.CLEAR),
+        ("quality", Change.CLEAR),
+    ]
+    for number in range(9, 12):
+        after.flush(minute(number, dead, good))
+    assert (after.told[-1].rule, after.told[-1].level) == ("unreadable", Level.RED)
 
 
 def without_rules(data: bytes, ending: str) -> bytes:

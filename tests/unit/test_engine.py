@@ -1,5 +1,7 @@
 """One step of the engine: what each input leads to, and what it must not lead to."""
 
+import json
+
 import numpy as np
 import pytest
 from engine_sites import BEGAN_US, MINUTE_US, Watch, calculated, channel, limit, plan, scans
@@ -102,6 +104,16 @@ def test_a_rate_limit_names_its_window_and_shows_the_rate() -> None:
     assert raised.sampled_us == minute(10)
     assert raised.evidence["rate"] == pytest.approx(12.0)
     assert raised.evidence["rate_unit"] == "m/h"
+
+
+def test_a_rate_beyond_all_numbers_is_evidence_that_can_be_stored() -> None:
+    watch = pond(rate_limits=[limit(red=6.0, window_s=60.0)])
+    for number, value in enumerate([-1e308, 1e308]):
+        watch.flush(at(number, value))
+    (raised,) = watch.told
+    assert raised.level is Level.RED
+    assert raised.evidence["rate"] is None
+    json.dumps(raised.evidence, allow_nan=False)
 
 
 def test_a_discrete_state_raises_its_own_level_only() -> None:
