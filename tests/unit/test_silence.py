@@ -32,6 +32,34 @@ def test_hearing_a_scan_ends_the_wait() -> None:
     assert ears.silent(200.0, 1.0).tolist() == [False, True, False]
 
 
+def test_time_in_which_nobody_looked_hardly_counts() -> None:
+    """The database was away for five minutes, or this process stood still."""
+    ears = hearing()
+    ears.listen(400.0)
+
+    assert not ears.silent(400.0, 1.0).any()
+    assert ears.silent(403.0, 1.0).tolist() == [False, False, False]
+    ears.listen(405.0)
+    assert not ears.excused(401.0, 1.0, settled=True).any()
+
+
+def test_looking_often_counts_the_time_in_full() -> None:
+    ears = hearing()
+    for tenth in range(900):
+        ears.listen(100.0 + tenth / 10)
+
+    assert ears.silent(189.9, 1.0).tolist() == [False, True, False]
+    assert ears.silent(190.1, 1.0).tolist() == [True, True, False]
+
+
+def test_what_waited_to_be_looked_at_does_not_set_hearing_back() -> None:
+    ears = hearing()
+    ears.listen(400.0)
+    ears.hear(1, 150.0)
+
+    assert not ears.silent(400.0, 1.0).any()
+
+
 def test_nobody_is_excused_before_the_centre_has_settled() -> None:
     ears = hearing()
 
