@@ -33,8 +33,10 @@ $(INSTALLED): requirements.lock pyproject.toml deploy/preflight.py deploy/build_
 demo: install
 	@$(BIN)/groundwatch demo $(DEMO)
 
+# First what can run side by side, then whole demonstrations, which need the machine to themselves.
 test: install
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 -m "not real_processes and not all_scenarios" $(TESTS)
+	@$(BIN)/python -m pytest -m "real_processes and not all_scenarios" $(TESTS)
 
 scenarios: install
 	@$(BIN)/python -m pytest -m all_scenarios tests/real_processes

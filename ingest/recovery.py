@@ -39,7 +39,7 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
         replayed += 1
     desk.resume(state, flush_id, checkpoint_flush_id)
     desk.configuration_is_new = version != desk.ids.version
-    for stream in desk.streams.values():
+    for stream in list(desk.streams.values()):  # An edge may come meanwhile.
         stored = await open_stream(conn, desk.ids.site_id, stream.edge, stream.epoch)
         stream.delivered = RangeSet([*stored.delivered, *stored.lost])
     log.info(
