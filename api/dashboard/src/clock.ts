@@ -3,7 +3,7 @@
 // Between two words from the centre the page lets the clock run on by itself, on the browser's
 // monotonic clock: a wrong wall clock on an operator's machine must not change any age shown.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 
 interface Anchor {
   readonly clockMs: number;
@@ -17,6 +17,11 @@ export const rate = signal(1);
 
 /** What the centre's clock shows; renewed by a timer, for whatever displays an age. */
 export const nowMs = signal(anchor.clockMs);
+
+/** How far back one looks unless asked: a day; in a demonstration what has been measured so far. */
+export const usualSpanS = computed(() =>
+  rate.value === 1 ? 86_400 : rate.value >= 30 ? 3_600 : 900,
+);
 
 export function readNowMs(): number {
   return anchor.clockMs + (performance.now() - anchor.monotonicMs) * rate.peek();

@@ -4,7 +4,7 @@ import { type Signal, signal, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { LiveSeries } from "../chart/live_series";
 import { ChannelPlot, type Under } from "../chart/plot";
-import { nowMs, rate, readNowMs } from "../clock";
+import { nowMs, readNowMs, usualSpanS } from "../clock";
 import { instantText, unitText, valueText } from "../format";
 import { Picture } from "../icons";
 import type { Alarm, Channel, Level } from "../model";
@@ -14,7 +14,7 @@ import { channelName, language, say } from "../words";
 import { levelShown, levelSinceMs } from "../alarm_list";
 
 const HOUR_S = 3600;
-const SPANS_S = [HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S];
+const SPANS_S = [HOUR_S / 4, HOUR_S, 6 * HOUR_S, 24 * HOUR_S, 7 * 24 * HOUR_S];
 const SPAN_KEPT_AS = "groundwatch.span";
 const LIMITS_KEPT_AS = "groundwatch.limits";
 /** Two points a pixel column (its minimum and maximum) are all that a screen can show. */
@@ -31,8 +31,7 @@ function keptSpanS(): number | null {
 /** Whether limits far away from the data are to be in sight too. */
 const allLimits = signal(localStorage.getItem(LIMITS_KEPT_AS) === "all");
 
-/** Where time runs fast an hour is a minute, and a day has not been measured yet. */
-const spanShownS = (): number => spanS.value ?? (rate.value === 1 ? 24 * HOUR_S : HOUR_S);
+const spanShownS = (): number => spanS.value ?? usualSpanS.value;
 
 /** The stretch in seconds that is shown instead of the present. */
 type Still = Signal<{ readonly fromS: number; readonly toS: number } | null>;
@@ -171,6 +170,14 @@ function Plot({
   );
 }
 
+function spanName(seconds: number): string {
+  const words = say().chart;
+  if (seconds < HOUR_S) return say().spans.minutes(seconds / 60);
+  return seconds <= 24 * HOUR_S
+    ? words.hours(seconds / HOUR_S)
+    : words.days(seconds / HOUR_S / 24);
+}
+
 function Toolbar({ still, hasLimits }: { still: Still; hasLimits: boolean }) {
   const words = say().chart;
   const isLive = still.value === null;
@@ -197,9 +204,7 @@ function Toolbar({ still, hasLimits }: { still: Still; hasLimits: boolean }) {
             onClick={() => choose(seconds)}
             data-testid={`range-${seconds / HOUR_S}h`}
           >
-            {seconds <= 24 * HOUR_S
-              ? words.hours(seconds / HOUR_S)
-              : words.days(seconds / HOUR_S / 24)}
+            {spanName(seconds)}
           </button>
         ))}
       </div>

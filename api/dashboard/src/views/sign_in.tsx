@@ -24,12 +24,9 @@ export function SignIn() {
   return (
     <main class="sign-in" id="content">
       <form class="panel" onSubmit={submit} data-testid="sign-in-form">
-        <header>
-          <h1>
-            <Logo /> Groundwatch
-          </h1>
-          <LookTools />
-        </header>
+        <h1>
+          <Logo /> Groundwatch
+        </h1>
         <p>{words.explanation}</p>
         <label>
           {words.token}
@@ -50,6 +47,9 @@ export function SignIn() {
           {words.submit}
         </button>
       </form>
+      <div class="tools">
+        <LookTools />
+      </div>
     </main>
   );
 }

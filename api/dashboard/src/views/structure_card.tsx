@@ -1,7 +1,7 @@
 // One structure on the overview: its worst level, its freshness, the channels nearest to trouble.
 
 import { useMemo } from "preact/hooks";
-import { nowMs, rate } from "../clock";
+import { nowMs, rate, usualSpanS } from "../clock";
 import { KindIcon, LevelShape } from "../icons";
 import { keyChannels } from "../key_channels";
 import type { Channel, Structure } from "../model";
@@ -78,7 +78,7 @@ function KeyChannels({
       Math.floor(nowMs.value / rate.value / CHOOSE_AGAIN_MS),
     ],
   );
-  const spanS = rate.value === 1 ? 86_400 : 3_600;
+  const spanS = usualSpanS.value;
   return (
     <ul class="key-channels">
       {chosen.map((channel) => (
