@@ -114,7 +114,7 @@ async def agent(settings: EdgeSettings) -> AsyncIterator[asyncio.Event]:
 async def spooled(settings: EdgeSettings, blocks: int) -> None:
     """Wait until the spool holds so many blocks; a file tells nobody when it grows."""
     async with asyncio.timeout(20):
-        while not settings.spool.exists() or len(list(read_ledger(settings.spool))) < blocks:  # noqa: ASYNC110
+        while not settings.spool.exists() or len(list(read_ledger(settings.spool))) < blocks:
             await asyncio.sleep(0.05)
 
 
