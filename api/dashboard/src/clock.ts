@@ -39,8 +39,8 @@ export function followClock(clockMs: number): void {
   if (Math.abs(aheadMs) > 250 * rate.value) setClock(clockMs, rate.value);
 }
 
+/** Renew what is shown every second; in a fast demonstration more often, or it would lag behind. */
 export function startTicking(): void {
-  window.setInterval(() => {
-    nowMs.value = readNowMs();
-  }, 1000);
+  nowMs.value = readNowMs();
+  window.setTimeout(startTicking, Math.max(200, 1000 / rate.peek()));
 }
