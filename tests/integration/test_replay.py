@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from plain_calculation import Told, mukilteo_alarms, mukilteo_rows, pond_alarms, pond_course
 from pymodbus.client import AsyncModbusTcpClient
+from real_data import FOLDER, real_data_folder
 
 from alarms.engine import SiteEngine
 from alarms.ticks import TickSchedule
@@ -27,16 +28,18 @@ from telemetry.site_file import read_site_file
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests" / "data"
-REAL = Path(__file__).parents[3] / "shared" / "data"
+REAL = FOLDER
 MUKILTEO = ("usgs_mukilteo_mvd116_14d.tsv", "usgs_mukilteo_barometer_14d.tsv")
 POND = ("tailings_pond_2020_5min.csv",)
 
-real_data = [
-    pytest.mark.real_data,
-    pytest.mark.skipif(
-        not REAL.is_dir(), reason=f"the real instrument data is not beside the checkout ({REAL})"
-    ),
-]
+needs_real_data = [pytest.mark.real_data, pytest.mark.usefixtures("real_files")]
+
+
+@pytest.fixture(scope="module")
+def real_files() -> Path:
+    """The real files; without them a test is skipped with a message, but never in CI."""
+    return real_data_folder()
+
 
 OWN_MAPPING = """
 period_s = 60.0
@@ -233,7 +236,7 @@ def column(plan: SitePlan, scans: list[JudgedScans], channel: str) -> dict[int, 
 
 
 class TestMukilteo:
-    pytestmark = real_data
+    pytestmark = needs_real_data
 
     def test_the_first_row_is_what_the_survey_published(self) -> None:
         plan, scans, _ = judged("mukilteo", MUKILTEO)
@@ -265,7 +268,7 @@ class TestMukilteo:
 
 
 class TestTailingsPond:
-    pytestmark = real_data
+    pytestmark = needs_real_data
 
     def test_every_row_arrives_and_the_gaps_stay_gaps(self) -> None:
         plan, scans, _ = judged("tailings-pond", POND)

@@ -24,12 +24,14 @@ from telemetry.site_file import read_site_text
 pytestmark = [pytest.mark.real_processes, pytest.mark.real_data]
 
 DATA = Path(__file__).parents[1] / "data"
-REAL_S_PER_ROW = 0.08  # A poll may be late by half of it before it meets the next row.
+# A poll may be late by half of this before it meets the next row; then the edge rather takes none.
+# On a machine that is too busy for the first pace the replay is repeated at the second.
+REAL_S_PER_ROW = (0.08, 0.24)
 POND_ROWS = range(14_950, 16_250)  # Four days and a half, up through all limits and down.
 POND_FILE = "tailings_pond_2020_5min.csv"
 
 
-def replay_cast(name: str, files: list[Path], period_s: float) -> tuple[Cast, int]:
+def replay_cast(name: str, files: list[Path], *, period_s: float, row_s: float) -> tuple[Cast, int]:
     """Put a replay on stage; also return the instant of its last row."""
     mapping = DATA / f"{name}-replay.toml"
     replay = read_replay(mapping, files)
@@ -45,7 +47,7 @@ def replay_cast(name: str, files: list[Path], period_s: float) -> tuple[Cast, in
         devices=((name, tuple(arguments)),),
         edges=("replay-edge",),
         began_us=replay.began_us,
-        rate=period_s / REAL_S_PER_ROW,
+        rate=period_s / row_s,
     )
     return cast, replay.ends_us
 
@@ -60,15 +62,21 @@ class Replayed:
 
 
 async def replayed(
-    name: str, files: list[Path], period_s: float, folder: Path, channels: tuple[str, ...]
+    name: str,
+    files: list[Path],
+    folder: Path,
+    channels: tuple[str, ...],
+    *,
+    period_s: float,
+    row_s: float,
 ) -> Replayed:
     """Replay files to their end, and read back what arrived."""
-    cast, ends_us = replay_cast(name, files, period_s)
+    cast, ends_us = replay_cast(name, files, period_s=period_s, row_s=row_s)
     demonstration = Demonstration(cast, folder)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     try:
         await demonstration.start()
-        await asyncio.sleep(demonstration.clock.real_s_until(ends_us) + 5 * REAL_S_PER_ROW)
+        await asyncio.sleep(demonstration.clock.real_s_until(ends_us) + 5 * row_s)
         found = await demonstration.finish()
         headers = {"Authorization": f"Bearer {demonstration.watcher.token}"}
         base = f"{demonstration.addresses.api}/api/v1/sites/{cast.site}/"
@@ -131,14 +139,31 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Replayed, Replayed]:
     ]
     days = [cut_out(folder / POND_FILE, stage / "slice", POND_ROWS)]
 
-    async def replay_both() -> tuple[Replayed, Replayed]:
+    async def replay_both(row_s: float) -> tuple[Replayed, Replayed]:
         piezometer = ("piezometer-temperature", "water-pressure", "water-level")
+        run = stage / f"{row_s}"
         return await asyncio.gather(
-            replayed("mukilteo", fortnight, 900.0, stage / "mukilteo", piezometer),
-            replayed("tailings-pond", days, 300.0, stage / "pond", ("pond-level",)),
+            replayed(
+                "mukilteo",
+                fortnight,
+                run / "mukilteo",
+                piezometer,
+                period_s=900.0,
+                row_s=row_s,
+            ),
+            replayed(
+                "tailings-pond", days, run / "pond", ("pond-level",), period_s=300.0, row_s=row_s
+            ),
         )
 
-    return asyncio.run(replay_both())
+    for row_s in REAL_S_PER_ROW:
+        found = asyncio.run(replay_both(row_s))
+        temperatures = found[0].histories["piezometer-temperature"]
+        if len(temperatures) == len(mukilteo_rows(folder)) and (
+            len(found[1].histories["pond-level"]) == len(pond_course(stage / "slice"))
+        ):
+            break
+    return found
 
 
 def test_the_real_piezometer_arrives_as_pressure_and_water_level(
