@@ -41,7 +41,7 @@ from historian.writer import (
     write_scans,
 )
 from ingest.desk import SiteDesk
-from ingest.preparation import GoodBlock, Prepared, about_edge
+from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, Prepared, about_edge
 from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
@@ -235,7 +235,7 @@ def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
             edge=block.arrival.stream.edge,
             stream_id=block.arrival.stream.stream_id,
             seq=block.event.seq,
-            reason="implausible_clock",
+            reason=IMPLAUSIBLE_CLOCK,
             message="the stamps are a day ahead of receipt or from before the site began; "
             "the readings were judged at receipt: set the edge's clock",
             content=block.event.content,

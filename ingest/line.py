@@ -26,6 +26,7 @@ from telemetry.frames import (
     RefusalCode,
     refusal,
 )
+from telemetry.loopback import is_loopback
 from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
 
 PATH_PREFIX = "/edge/v1/"
@@ -87,6 +88,10 @@ async def _admit(
     if path == "/healthz":
         return _plain(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")
     if path == "/metrics":
+        if not is_loopback(connection.remote_address[0]):
+            return connection.respond(
+                HTTPStatus.FORBIDDEN, "The metrics are told on the centre's own machine only.\n"
+            )
         return _plain(HTTPStatus.OK, metrics.CONTENT_TYPE, metrics.page())
     site = path.removeprefix(PATH_PREFIX)
     if not path.startswith(PATH_PREFIX) or "/" in site:

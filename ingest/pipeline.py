@@ -22,7 +22,7 @@ from ingest import metrics
 from ingest.desk import SiteDesk
 from ingest.flush import Written, write_flush
 from ingest.inbox import Arrival, Inbox
-from ingest.preparation import CONDEMNED, Prepared, prepare
+from ingest.preparation import CONDEMNED, IMPLAUSIBLE_CLOCK, Prepared, prepare
 from ingest.recovery import recover
 from ingest.silence import has_settled
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
@@ -239,6 +239,8 @@ def _settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
         )
         if block.arrival.stream.line is not None:
             block.arrival.stream.line.tell(rejection(block.event.seq, block.reason, block.message))
+    wild = sum(bool(block.judged.wild.any()) for block in prepared.good)
+    metrics.BLOCKS_QUARANTINED.labels(desk.key, IMPLAUSIBLE_CLOCK).inc(wild)
     by_stream: dict[int, list[Arrival]] = {}
     for arrival in prepared.arrivals:
         by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)

@@ -21,6 +21,7 @@ from telemetry.scan import JudgedScans
 from telemetry.uplink import BlockReceived, LostDeclared, Repeated
 
 E = TypeVar("E")
+IMPLAUSIBLE_CLOCK = "implausible_clock"
 CONDEMNED = "the centre failed each time it tried to store or judge this block"
 
 
@@ -207,11 +208,11 @@ def _happenings(
             continue
         group = desk.plan.groups[one.judged.group]
         stamp_us = int(one.judged.judged.sampled_us[one.judged.wild][0])
-        if complaints.may_tell(group.key, "implausible_clock", one.arrival.received_us):
+        if complaints.may_tell(group.key, IMPLAUSIBLE_CLOCK, one.arrival.received_us):
             found.append(
                 Happening(
                     subject=group.key,
-                    rule="implausible_clock",
+                    rule=IMPLAUSIBLE_CLOCK,
                     structure=group.structure.id,
                     at_us=one.arrival.received_us,
                     detail={"stamp_us": stamp_us, "scans": int(one.judged.wild.sum())},

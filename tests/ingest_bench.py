@@ -106,15 +106,10 @@ class IngestBench:
         """End as the service does: flush what has come, then go."""
         self._server.close()
         self.stop.set()
-        await asyncio.wait([self.flushing])
-        await self._end()
-
-    async def crash(self) -> None:
-        """End in the middle of whatever is being done."""
-        self.flushing.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.flushing
-        self._server.close()
+        _, late = await asyncio.wait([self.flushing], timeout=PATIENCE_S)
+        for flushing in late:  # It does not come to an end: a test has failed.
+            flushing.cancel()
+            await asyncio.wait(late)
         await self._end()
 
     async def _end(self) -> None:

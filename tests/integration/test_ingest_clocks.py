@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ingest_bench import NOON_US, edge_line, fetch, ingest, transitions
+from ingest_bench import NOON_US, counted, edge_line, fetch, ingest, transitions
 from ingest_site import (
     BEGAN_US,
     HOUR_US,
@@ -34,6 +34,8 @@ async def test_1970_and_the_far_future(
     postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
 ) -> None:
     wild = [10 * SECOND_US, NOON_US + 40 * YEAR_US]
+    words = {"site": "mine", "reason": "implausible_clock"}
+    before = counted("blocks_quarantined_total", **words)
     async with (
         ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
         edge_line(bench) as line,
@@ -58,6 +60,7 @@ async def test_1970_and_the_far_future(
     (kept,) = await fetch(connection, "select seq, reason, message, content from quarantine")
     assert (kept["seq"], kept["reason"]) == (2, "implausible_clock")
     assert kept["content"] == line.spool[2]
+    assert counted("blocks_quarantined_total", **words) - before == 1
     (recorded,) = await fetch(
         connection, "select body from input where kind = 'unstored_scans' order by flush_id"
     )
