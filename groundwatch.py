@@ -1,9 +1,12 @@
 """The command line: one sub-command per service; the only place that wires rooms together."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+CANNOT_START = 3  # "I have said what is wrong; trying again is no use": see ingest.supervisor.
 
 app = typer.Typer(
     name="groundwatch",
@@ -29,8 +32,10 @@ OptionalDsn = Annotated[
     ),
 ]
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
-ApiPort = Annotated[int, typer.Option("--port", help="The port of page and API.")]
-LinePort = Annotated[int, typer.Option("--line-port", help="The port that edges connect to.")]
+ApiPort = Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of page and API.")]
+LinePort = Annotated[
+    int, typer.Option("--line-port", min=1, max=65535, help="The port that edges connect to.")
+]
 ClockFile = Annotated[
     Path | None, typer.Option("--clock", help="A shared scenario clock (demonstrations only).")
 ]
@@ -166,15 +171,37 @@ def token(
     scope: Annotated[str, typer.Option(help="For programs: operator or viewer.")] = "viewer",
     site: Annotated[str | None, typer.Option(help="Only for this site.")] = None,
     label: Annotated[str, typer.Option(help="What the token is for.")] = "made by hand",
+    out: Annotated[
+        Path | None, typer.Option(help="Write it into this new file, readable for you alone.")
+    ] = None,
 ) -> None:
     """Make a token and print it: it is not stored and can't be shown again."""
-    from ingest.invitation import TokenRequestError, make_token
+    from ingest.invitation import TokenRequestError, keep_token, make_token
 
     try:
-        typer.echo(make_token(dsn, edge=edge, scope=scope, site=site, label=label))
+        made = make_token(dsn, edge=edge, scope=scope, site=site, label=label)
+        if out is None:
+            typer.echo(made)
+        else:
+            keep_token(made, out)
     except TokenRequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+
+
+@app.command()
+def invite(
+    dsn: Dsn,
+    address: Annotated[
+        str, typer.Option(help="The page's address, as the browser will write it.")
+    ] = "http://127.0.0.1:8380",
+) -> None:
+    """Print a new sign-in link; it can be used once, within a day."""
+    import asyncio
+
+    from ingest.invitation import invitation
+
+    typer.echo(asyncio.run(invitation(dsn, address.rstrip("/"))))
 
 
 @app.command()
@@ -219,7 +246,9 @@ def simulate(
     site: Annotated[Path | None, typer.Option(help="The demo site file in use.")] = None,
     clock: ClockFile = None,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 chooses a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port; 0 chooses a free one.")
+    ] = 0,
     mapping: Annotated[Path | None, typer.Option(help="For replay: columns to registers.")] = None,
     file: Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")] = None,
 ) -> None:
@@ -304,8 +333,6 @@ def configure_log() -> None:
 
     Those may hold secrets, and showing them takes many seconds in which nothing else happens.
     """
-    import sys
-
     import structlog
 
     before_rendering = structlog.get_config()["processors"][:-1]
@@ -316,9 +343,28 @@ def configure_log() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a database that can't be reached is a sentence, not a traceback."""
     configure_log()
-    app()
+    try:
+        app()
+    except Exception as error:
+        told = _about_database(error)
+        if told is None:
+            raise
+        typer.echo(told, err=True)
+        sys.exit(CANNOT_START)
+
+
+def _about_database(error: Exception) -> str | None:
+    """Say what is wrong with the database, if that is what ended us; None if it was not."""
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None or not isinstance(error, psycopg.Error):
+        return None
+    reason = str(error).strip().splitlines()
+    return (
+        f"The database can't be used: {reason[0] if reason else type(error).__name__}\n"
+        "Remedy: check --dsn (or GROUNDWATCH_DSN), and that the database runs and lets us in."
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """How people, programs and edges get in: sign-in links and tokens."""
 
 import asyncio
+import os
+from pathlib import Path
 
 from historian.connection import connect
 from historian.tokens import Scope, create_sign_in_code, create_token
 from telemetry.clock import MachineClock
 
 SIGN_IN_CODE_LIFETIME_S = 24 * 3600.0
+SITES = "select key from site"
 ANYONE_YET = "select exists (select from token where scope <> 'edge')"
 
 
@@ -22,10 +25,16 @@ async def invite(dsn: str, address: str) -> str:
             now_us = MachineClock().now_us()
             token = await create_token(conn, Scope.OPERATOR, None, None, "first start", now_us)
             _say(f"Token for programs (shown once, keep it safe): {token}")
-        code = await create_sign_in_code(conn, Scope.OPERATOR, lifetime_s=SIGN_IN_CODE_LIFETIME_S)
-    link = f"{address}/#code={code}"
+    link = await invitation(dsn, address)
     _say(f"Sign in (once, within a day): {link}")
     return link
+
+
+async def invitation(dsn: str, address: str) -> str:
+    """Make a link that signs one browser in, once."""
+    async with await connect(dsn, name="invitation", autocommit=True) as conn:
+        code = await create_sign_in_code(conn, Scope.OPERATOR, lifetime_s=SIGN_IN_CODE_LIFETIME_S)
+    return f"{address}/#code={code}"
 
 
 def make_token(dsn: str, *, edge: str | None, scope: str, site: str | None, label: str) -> str:
@@ -40,8 +49,24 @@ def make_token(dsn: str, *, edge: str | None, scope: str, site: str | None, labe
     return asyncio.run(_make(dsn, Scope(scope), site, None, label))
 
 
+def keep_token(token: str, path: Path) -> None:
+    """Write a token into a new file that only its owner can read."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{token}\n")
+    except OSError as error:
+        raise TokenRequestError(
+            f"{path} can't be written ({error.strerror}); the token that was made is lost, "
+            "name a new file."
+        ) from error
+
+
 async def _make(dsn: str, scope: Scope, site: str | None, edge: str | None, label: str) -> str:
     async with await connect(dsn, name="token", autocommit=True) as conn:
+        if site is not None and (site,) not in await (await conn.execute(SITES)).fetchall():
+            raise TokenRequestError(
+                f"The centre knows no site '{site}'; start `groundwatch serve` with its file first."
+            )
         return await create_token(conn, scope, site, edge, label, MachineClock().now_us())
 
 
