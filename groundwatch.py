@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-CANNOT_START = 3  # "I have said what is wrong; trying again is no use": see ingest.supervisor.
-
 app = typer.Typer(
     name="groundwatch",
     help="Watch the ground at mines: from the instrument to the alarm.",
@@ -352,7 +350,7 @@ def main() -> None:
         if told is None:
             raise
         typer.echo(told, err=True)
-        sys.exit(CANNOT_START)
+        sys.exit(1)  # A supervisor tries again: databases come back.
 
 
 def _about_database(error: Exception) -> str | None:
