@@ -5,7 +5,6 @@ for it. Only what `is_open` names is served to strangers.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 from psycopg_pool import AsyncConnectionPool
@@ -16,6 +15,7 @@ from api.errors import DATABASE_ERRORS, ApiError, database_away, unexpected
 from api.metrics import Metrics
 from historian import tokens
 from historian.tokens import Token
+from telemetry.loopback import is_loopback
 
 BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm.
 BODY_TIMEOUT_S = 10.0
@@ -118,7 +118,7 @@ def is_open(method: str, path: str, client: tuple[str, int] | None) -> bool:
     if method not in {"GET", "HEAD"}:
         return False
     if path == METRICS_PATH:
-        return client is not None and _is_loopback(client[0])
+        return client is not None and is_loopback(client[0])
     return path in STRANGERS_PATHS or not (path == "/api" or path.startswith("/api/"))
 
 
@@ -127,13 +127,6 @@ def _check_scope(token: Token, method: str) -> None:
         raise ApiError(403, "forbidden", "An edge's token delivers readings and nothing else.")
     if method in UNSAFE_METHODS and token.scope is not tokens.Scope.OPERATOR:
         raise ApiError(403, "forbidden", "A viewer's token may look, but not change anything.")
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 async def _with_body_read(scope: Scope, receive: Receive) -> Receive:

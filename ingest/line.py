@@ -88,7 +88,8 @@ async def _admit(
     if path == "/healthz":
         return _plain(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")
     if path == "/metrics":
-        if not is_loopback(connection.remote_address[0]):
+        caller = connection.remote_address  # None when it has hung up already.
+        if not caller or not is_loopback(caller[0]):
             return connection.respond(
                 HTTPStatus.FORBIDDEN, "The metrics are told on the centre's own machine only.\n"
             )

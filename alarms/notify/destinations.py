@@ -9,7 +9,6 @@ levels = ["yellow", "orange", "red"]
 
 import base64
 import binascii
-import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from telemetry.loopback import is_loopback
 from telemetry.site import Key, Level, LevelName
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix that the standard prescribes, not a secret
@@ -77,7 +77,8 @@ def read_destinations(path: Path) -> tuple[Webhook, ...]:
     for webhook in webhooks:
         if ids.count(webhook.id) > 1:
             raise DestinationsError(f"{path}: the id {webhook.id} is used more than once")
-        if not (webhook.url.startswith("https:") or webhook.plain_http or _is_local(webhook.url)):
+        stays_here = is_loopback(urlsplit(webhook.url).hostname or "")
+        if not (webhook.url.startswith("https:") or webhook.plain_http or stays_here):
             raise DestinationsError(
                 f"{path}: webhook {webhook.id} would send alarms unencrypted to {webhook.url}; "
                 "use https://, or write plain_http = true if that line is protected otherwise"
@@ -106,16 +107,6 @@ def read_secret(webhook: Webhook) -> str:
             f"{SECRET_BYTES_MAX} random bytes in base64"
         )
     return secret
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _sentences(error: ValidationError) -> str:
