@@ -3,8 +3,17 @@
 Nobody waits for ever: a statement and a wait for a lock end after a while, with an error. A
 connection that was forgotten inside a transaction is closed by the server, because it would
 keep old rows alive and hold locks.
+
+Those limits are the server's to keep. One whose machine is gone without a word (no power, a
+broken network) is given up by our own system; one that is there but has stopped working is hung
+up on by `hung_up_after`.
 """
 
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TypedDict
 
 from psycopg import AsyncConnection
@@ -13,6 +22,10 @@ STATEMENT_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 10.0
 IDLE_IN_TRANSACTION_TIMEOUT_S = 300.0
 CONNECT_TIMEOUT_S = 10
+# A machine that takes nothing that we send for this long is gone; of one that we send nothing to
+# we ask after a silence whether it is there. Connections within a machine know none of this.
+UNTAKEN_TIMEOUT_MS = 15_000
+ASK_AFTER_SILENCE_S, ASK_EVERY_S, ASK_TIMES = 10, 5, 3
 
 
 class ConnectionArguments(TypedDict):
@@ -21,6 +34,11 @@ class ConnectionArguments(TypedDict):
     application_name: str
     connect_timeout: int
     options: str
+    tcp_user_timeout: int  # In milliseconds, unlike its kin.
+    keepalives: int
+    keepalives_idle: int
+    keepalives_interval: int
+    keepalives_count: int
 
 
 def connection_arguments(
@@ -40,6 +58,11 @@ def connection_arguments(
         "application_name": f"groundwatch {name}",
         "connect_timeout": CONNECT_TIMEOUT_S,
         "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
+        "tcp_user_timeout": UNTAKEN_TIMEOUT_MS,
+        "keepalives": 1,
+        "keepalives_idle": ASK_AFTER_SILENCE_S,
+        "keepalives_interval": ASK_EVERY_S,
+        "keepalives_count": ASK_TIMES,
     }
 
 
@@ -56,3 +79,26 @@ async def connect(
         name, statement_timeout_s=statement_timeout_s, lock_timeout_s=lock_timeout_s
     )
     return await AsyncConnection.connect(dsn, autocommit=autocommit, **arguments)
+
+
+@contextmanager
+def hung_up_after(connection: AsyncConnection, real_s: float) -> Iterator[None]:
+    """Break a connection when what is done with it inside takes longer than this.
+
+    What waits for the server then fails with OperationalError, as after any other cut. A time-out
+    of asyncio's would not do: psycopg then waits again, for the server to say that the statement
+    is cancelled, which one that has stopped working never does.
+    """
+    timer = asyncio.get_running_loop().call_later(real_s, _hang_up, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: AsyncConnection) -> None:
+    """End the line below the connection; the connection itself notices, and tells its user."""
+    if connection.closed:
+        return
+    with socket.socket(fileno=os.dup(connection.fileno())) as line, suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
