@@ -11,7 +11,7 @@ import uvicorn
 from api.application import create_application
 from api.live_client import FIRST_WORD_TIMEOUT_S
 from api.settings import ApiSettings
-from historian.lifetime import is_supervised, until_asked_to_stop
+from telemetry.lifetime import is_supervised, until_asked_to_stop
 
 FRAME_BYTES_MAX = 64 * 1024  # Clients only subscribe; the longest list of channels fits.
 PING_S = 10.0
@@ -99,5 +99,5 @@ async def _serve_until_asked(settings: ApiSettings, listening: socket.socket) ->
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `historian.lifetime`, as in every service of ours."""
+        """Leave the signals to `telemetry.lifetime`, as in every service of ours."""
         yield

@@ -7,7 +7,6 @@ not stop the others; what nobody foresaw ends the process, and its supervisor st
 """
 
 import asyncio
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from edge_agent.storing import SpoolThread
 from edge_agent.uplink import Uplink
 from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, read_clock_file
+from telemetry.lifetime import is_supervised, until_asked_to_stop
 from telemetry.plan import GroupPlan, SitePlan, plan_of
 from telemetry.site_file import SiteFileError, read_site_file
 from telemetry.wire import WireError, decode_block
@@ -34,10 +34,10 @@ log = structlog.get_logger()
 
 
 def run_edge(settings: EdgeSettings) -> int:
-    """Run the agent until SIGTERM or SIGINT; return the exit code."""
+    """Run the agent until it is asked to stop; return the exit code."""
     complaints: list[str] = []
     try:
-        asyncio.run(_run_until_signalled(settings))
+        asyncio.run(_run_until_asked(settings))
     except* (SettingsError, SiteFileError, SpoolError) as errors:
         complaints = _sentences(errors)
     for complaint in complaints:
@@ -60,12 +60,15 @@ async def run(settings: EdgeSettings, stop: asyncio.Event) -> None:
         await spool.close()
 
 
-async def _run_until_signalled(settings: EdgeSettings) -> None:
+async def _run_until_asked(settings: EdgeSettings) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, stop.set)
-    await run(settings, stop)
+    asked = asyncio.create_task(until_asked_to_stop(is_supervised()), name="asked to stop")
+    asked.add_done_callback(lambda _: stop.set())
+    await asyncio.sleep(0)  # From here on it listens.
+    try:
+        await run(settings, stop)
+    finally:
+        asked.cancel()
 
 
 async def _run_tasks(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
@@ -14,11 +13,11 @@ from pathlib import Path
 import structlog
 
 from historian.embedded import EmbeddedError, EmbeddedPostgres
-from historian.lifetime import until_asked_to_stop
 from historian.migration import MigrationError, migrate
 from ingest.invitation import invite
-from ingest.supervisor import CANNOT_START, Service, supervise
+from ingest.supervisor import Service, supervise
 from telemetry.clock import real_monotonic_s
+from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.site_file import SiteFileError, read_site_file
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -126,8 +125,7 @@ async def _serve(settings: CentreSettings, dsn: str) -> int:
         log.info("schema brought up to date", applied=applied)
     link = await invite(dsn, f"http://{settings.host}:{settings.api_port}")
     stop = asyncio.Event()
-    supervised = os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
-    asked = asyncio.create_task(until_asked_to_stop(supervised))
+    asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
     asked.add_done_callback(lambda _: stop.set())
     if settings.ready_file is not None:
         _write_ready_file(settings, dsn, link)

@@ -1,7 +1,6 @@
 """The ingest service: the edges' line, the flush, and the ear for operators' actions."""
 
 import asyncio
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ import structlog
 
 from alarms.notify.destinations import DestinationsError, read_destinations
 from historian.connection import connect
-from historian.lifetime import until_asked_to_stop
 from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
 from ingest.callers import callers_pool, line_parts
@@ -19,8 +17,8 @@ from ingest.inbox import Inbox
 from ingest.line import open_line
 from ingest.opening import open_site
 from ingest.pipeline import Pipeline
-from ingest.supervisor import CANNOT_START
 from telemetry.clock import Clock, MachineClock, SharedClock
+from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.site_file import SiteFileError
 
 LISTEN_AGAIN_S = 1.0
@@ -62,14 +60,13 @@ async def _run(settings: IngestSettings) -> int:
     inbox = Inbox()
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)
     stop = asyncio.Event()
-    supervised = os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
     async with callers_pool(settings.dsn) as pool, asyncio.TaskGroup() as tasks:
         parts = line_parts(pool, desks, inbox, clock)
         listening = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
         server = await open_line(settings.host, settings.port, parts)
         log.info("edges may come", host=settings.host, port=settings.port)
-        asked = asyncio.create_task(until_asked_to_stop(supervised))
+        asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
         try:
             await asyncio.wait({asked, flushing}, return_when=asyncio.FIRST_COMPLETED)
         finally:  # Also when the flush has failed, which cancels us.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-CANNOT_START = 3  # A service's exit code for "I have said what is wrong; trying again is no use".
+from telemetry.lifetime import CANNOT_START
+
 BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_AFTER_S = 30.0  # A service that has run this long starts again at the shortest back-off.
 STOP_WITHIN_S = 20.0

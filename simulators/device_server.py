@@ -5,8 +5,6 @@ what the unit holds. What the registers hold is decided in `simulators.field`.
 """
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from simulators.scenario import Scenario, ScenarioError, demo_site_text, read_sc
 from simulators.settings import DeviceSettings, ServingSettings
 from simulators.units import ModbusUnit, Refusal
 from telemetry.clock import MachineClock, ScenarioClock, instant_at, read_clock_file
+from telemetry.lifetime import until_asked_to_stop
 from telemetry.plan import plan_of
 from telemetry.site import Site
 from telemetry.site_file import SiteFileError, read_site_file, read_site_text
@@ -152,27 +151,9 @@ async def _nobody(
 
 
 async def _serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if settings.supervised:
-        _stop_at_end_of_stdin(loop, stop)
+    asked = asyncio.create_task(until_asked_to_stop(settings.supervised))
     server = DeviceServer(units, now)
     port = await server.start(settings.host, settings.port)
     print(f"listening on {settings.host}:{port}", flush=True)  # noqa: T201 - read by who started us
-    await stop.wait()
+    await asked
     await server.stop()
-
-
-def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Whoever started us holds the other end; when it dies, even by SIGKILL, we follow."""
-    assert sys.__stdin__ is not None
-    descriptor = sys.__stdin__.fileno()
-
-    def read() -> None:
-        if not os.read(descriptor, 4096):
-            loop.remove_reader(descriptor)
-            stop.set()
-
-    loop.add_reader(descriptor, read)

@@ -1,12 +1,9 @@
 """What a simulated device is told when it starts."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
-def _is_supervised() -> bool:
-    return os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
+from telemetry.lifetime import is_supervised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +13,7 @@ class ServingSettings:
     host: str = "127.0.0.1"
     port: int = 0  # 0 chooses a free one; the line "listening on HOST:PORT" tells which.
     clock: Path | None = None  # A shared scenario clock; it may be written later.
-    supervised: bool = field(default_factory=_is_supervised)  # Ends with its standard input.
+    supervised: bool = field(default_factory=is_supervised)  # Ends with its standard input.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The vocabulary: what is measured at a mine, and how it travels.
 
-Everything here is pure and imports nothing of ours. The one exception to "pure" is
-`telemetry.clock`, which is the only reader of the machine's clock in the whole project.
+It imports nothing of ours. Everything here is pure but two files that every process needs:
+`telemetry.clock`, the only reader of the machine's clock in the whole project, and
+`telemetry.lifetime`, which waits for whoever may ask a process to stop.
 """

@@ -24,8 +24,8 @@ from alarms.notify.retry import GiveUp, next_try
 from alarms.notify.webhook import TRY_TIMEOUT_S, Try, WebhookSender
 from alarms.outbox import Message
 from historian.connection import connect
-from historian.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.clock import Clock, MachineClock, SharedClock
+from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 
 LEASE_S = 3 * TRY_TIMEOUT_S  # Longer than one try may take, so that nobody sends in parallel.
 POLL_S = 1.0  # A wake-up can get lost; nothing waits longer than this for lack of one.

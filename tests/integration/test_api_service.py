@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from historian import tokens
-from historian.lifetime import CANNOT_START
 from historian.tokens import Scope
 from telemetry.clock import ScenarioClock, write_clock_file
+from telemetry.lifetime import CANNOT_START
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 30.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -267,7 +268,10 @@ async def test_a_restart_takes_no_instant_twice(bench: Bench, tmp_path: Path) ->
     assert (np.diff(sampled_us) > 0).all()
 
 
-async def test_sigterm_drains_and_exits_with_zero(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["SIGTERM", "the supervisor is gone"])
+async def test_an_agent_that_is_asked_to_stop_drains_and_exits_with_zero(
+    bench: Bench, tmp_path: Path, way: str
+) -> None:
     async with centre_double() as centre:
         settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
         begin(settings)
@@ -278,10 +282,20 @@ async def test_sigterm_drains_and_exits_with_zero(bench: Bench, tmp_path: Path) 
             "from edge_agent.settings import EdgeSettings;"
             "sys.exit(run_edge(EdgeSettings.model_validate_json(sys.argv[1])))",
             settings.model_dump_json(),
+            stdin=asyncio.subprocess.PIPE,
+            env={**os.environ, "GROUNDWATCH_SUPERVISED": "1"},
         )
-        await centre.wait_for_blocks(2)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert process.stdin is not None
+        try:
+            await centre.wait_for_blocks(2)
+            if way == "SIGTERM":
+                process.send_signal(signal.SIGTERM)
+            else:
+                process.stdin.close()
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
         (stream,) = centre.contents.values()
 
     assert list(read_ledger(settings.spool)) == stream

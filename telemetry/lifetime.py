@@ -1,4 +1,4 @@
-"""How long a service lives: until it is told to stop, or until its supervisor is gone."""
+"""How long a process of ours lives: until it is told to stop, or its supervisor is gone."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ CANNOT_START = 3
 async def until_asked_to_stop(supervised: bool) -> None:
     """Wait for SIGTERM or SIGINT and, under a supervisor, for the end of standard input.
 
-    A supervisor holds the other end of the standard input of each of its services. When it
-    dies, even by SIGKILL, the system closes that end, and no service is left behind.
+    A supervisor holds the other end of the standard input of each process it starts. When it
+    dies, even by SIGKILL, the system closes that end, and no process is left behind.
 
     The signals stay caught after we return: Ctrl-C reaches a service twice, once from the
     terminal and once from its supervisor, and the second must not cut the draining short.
@@ -28,7 +28,7 @@ async def until_asked_to_stop(supervised: bool) -> None:
         return
 
     stdin = sys.__stdin__
-    assert stdin is not None, "a supervised service is started with a pipe as standard input"
+    assert stdin is not None, "a supervised process is started with a pipe as standard input"
     descriptor = stdin.fileno()
 
     def read_stdin() -> None:
