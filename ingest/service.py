@@ -9,7 +9,7 @@ import psycopg
 import structlog
 
 from alarms.notify.destinations import DestinationsError, read_destinations
-from historian.connection import connect
+from historian.connection import connect, hung_up_after
 from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
 from ingest.callers import callers_pool, line_parts
@@ -22,6 +22,9 @@ from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.site_file import SiteFileError
 
 LISTEN_AGAIN_S = 1.0
+# A database that has said nothing for a while is asked whether it is there.
+SILENCE_S = 30.0
+ANSWER_WITHIN_S = 10.0
 
 log = structlog.get_logger()
 
@@ -84,10 +87,12 @@ async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:
     while True:
         try:
             async with await connect(dsn, name="actions", autocommit=True) as conn:
-                await conn.execute("listen groundwatch")
-                pipeline.wake_for_action()
-                async for notification in conn.notifies():
-                    if notification.payload == "action":
-                        pipeline.wake_for_action()
+                while True:
+                    with hung_up_after(conn, ANSWER_WITHIN_S):
+                        await conn.execute("listen groundwatch")  # Said again, it changes nothing.
+                    pipeline.wake_for_action()
+                    async for notification in conn.notifies(timeout=SILENCE_S):
+                        if notification.payload == "action":
+                            pipeline.wake_for_action()
         except psycopg.OperationalError:
             await asyncio.sleep(LISTEN_AGAIN_S)

@@ -1,0 +1,175 @@
+"""Connections to a store that has gone without a word, or is there but does nothing any more."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from historian.connection import connect, hung_up_after
+from ingest import service
+from ingest.service import listen_for_actions
+
+WITHIN_S = 20.0
+CHUNK = 1 << 16
+
+
+class Switchboard:
+    """Passes bytes on to the store over TCP; on lines that are frozen, none arrives any more."""
+
+    def __init__(self, dsn: str) -> None:
+        known = conninfo_to_dict(dsn)
+        self._socket = f"{known['host']}/.s.PGSQL.{known['port']}"
+        self._count = 0
+        self._frozen_upto = 0
+        self._passing: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def freeze(self) -> None:
+        """Freeze the lines that are open now; new ones work."""
+        self._frozen_upto = self._count
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering = asyncio.current_task()
+        assert answering is not None
+        self._answering.add(answering)
+        self._count += 1
+        number = self._count
+        there, back = await asyncio.open_unix_connection(self._socket)
+        passing = {
+            asyncio.create_task(self._pass(number, reader, back)),
+            asyncio.create_task(self._pass(number, there, writer)),
+        }
+        self._passing |= passing
+        await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
+        for one in (writer, back):  # Which ends the other of the two.
+            one.close()
+            with suppress(OSError):
+                await one.wait_closed()
+        await asyncio.wait(passing)
+        self._passing -= passing
+        self._answering.remove(answering)
+
+    async def _pass(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if number > self._frozen_upto:
+                    writer.write(data)
+                    await writer.drain()
+
+    async def close(self) -> None:
+        for task in self._passing:
+            task.cancel()
+        if self._answering:
+            await asyncio.wait(self._answering)
+
+
+@asynccontextmanager
+async def switchboard(dsn: str) -> AsyncIterator[tuple[Switchboard, str]]:
+    """A switchboard, and how to connect to the store through it."""
+    board = Switchboard(dsn)
+    server = await asyncio.start_server(board.answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield board, make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable")
+    finally:
+        server.close()
+        await board.close()
+        await server.wait_closed()
+
+
+async def test_a_machine_that_is_gone_is_given_up_by_our_own_system(postgres_dsn: str) -> None:
+    async with (
+        switchboard(postgres_dsn) as (_, dsn),
+        await connect(dsn, name="test") as conn,
+    ):
+        with socket.socket(fileno=conn.fileno()) as line:
+            untaken_ms = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            asked_s = [
+                line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+            ]
+            line.detach()
+
+    assert untaken_ms == 15_000
+    assert asked_s == [1, 10, 5, 3]
+
+
+async def test_a_store_that_does_nothing_any_more_is_hung_up_on(postgres_dsn: str) -> None:
+    async with switchboard(postgres_dsn) as (store, dsn), asyncio.timeout(WITHIN_S):
+        conn = await connect(dsn, name="test", autocommit=True)
+        store.freeze()
+        with pytest.raises(psycopg.OperationalError), hung_up_after(conn, 0.1):
+            await conn.execute("select 1")
+        assert conn.closed
+
+
+async def test_a_connection_within_the_machine_is_hung_up_on_too(
+    connection: AsyncConnection,
+) -> None:
+    with pytest.raises(psycopg.OperationalError), hung_up_after(connection, 0.1):
+        async with asyncio.timeout(WITHIN_S):
+            await connection.execute("select pg_sleep(60)")
+
+
+async def test_nobody_hangs_up_on_what_was_done_in_time(connection: AsyncConnection) -> None:
+    with hung_up_after(connection, 0.1):
+        await connection.execute("select 1")
+
+    await connection.execute("select pg_sleep(0.2)")  # Longer than the timer would have run.
+
+
+class Waiting:
+    """The part of a pipeline that operators' actions wake."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+
+    def wake_for_action(self) -> None:
+        self.woken.set()
+
+    async def is_woken(self) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            await self.woken.wait()
+        self.woken.clear()
+
+
+async def test_the_ear_for_actions_leaves_a_store_that_does_nothing_any_more(
+    postgres_dsn: str, connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SILENCE_S", 0.2)
+    monkeypatch.setattr(service, "ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr(service, "LISTEN_AGAIN_S", 0.0)
+    async with switchboard(postgres_dsn) as (store, dsn):
+        pipeline = Waiting()
+        listening = asyncio.create_task(listen_for_actions(dsn, pipeline))  # type: ignore[arg-type]
+        await pipeline.is_woken()
+        ears = await listeners(connection)
+        assert len(ears) == 1
+        store.freeze()
+        async with asyncio.timeout(WITHIN_S):
+            while len(now := await listeners(connection)) != 1 or now == ears:
+                await asyncio.sleep(0.02)
+        pipeline.woken.clear()
+        await connection.execute("notify groundwatch, 'action'")
+        await pipeline.is_woken()
+        assert not listening.done()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def listeners(connection: AsyncConnection) -> set[int]:
+    """Processes of the server that serve an ear for actions."""
+    cursor = await connection.execute(
+        "select pid from pg_stat_activity where application_name = 'groundwatch actions'"
+        " and datname = current_database()"
+    )
+    return {pid for (pid,) in await cursor.fetchall()}
