@@ -21,6 +21,7 @@ from recovery_script import Arrive, Step, script
 
 from historian.connection import connect
 from ingest import flush
+from telemetry.quality import Quality
 
 SEEDS = (1, 2, 3)
 STEPS = len(script(1))
@@ -132,3 +133,35 @@ def test_a_scan_that_was_completed_later_is_replayed_as_it_came(mine: Mine) -> N
     at_once = mine.run(steps, Plan((), {4}))
     assert at_once.journal == undisturbed.journal
     assert at_once.alarms == undisturbed.alarms
+
+
+def test_a_scan_that_was_contradicted_counts_as_it_did_before_that_was_known(mine: Mine) -> None:
+    """What is calculated from it after a recovery is as doubtful as it would have been."""
+
+    def scan(seq: int, group: str, row: list[float], minute: int, received: int) -> Arrive:
+        edge = "hill-edge" if group == "cracks" else "dam-edge"
+        received_us = BEGAN_US + received * MINUTE_US + SECOND_US
+        at_us = BEGAN_US + minute * MINUTE_US
+        monotonic_us = (at_us if minute == received else received_us) - BEGAN_US
+        plan = plan_in(site_document())
+        content = block(plan, group, [row], at_us=[at_us], monotonic_us=[monotonic_us])
+        return Arrive(edge, seq, content, received_us)
+
+    steps: list[Step] = [
+        scan(1, "levels", [0.0, 1.0], 1, 1),
+        scan(1, "cracks", [10.0], 1, 1),
+        scan(2, "levels", [1.0, 1.0], 2, 2),
+        scan(3, "levels", [30.0, 1.0], 2, 3),
+        scan(4, "levels", [2.0, 1.0], 5, 5),
+        scan(2, "cracks", [10.0], 5, 5),
+    ]
+
+    undisturbed = mine.run(steps, Plan(range(1000)))
+
+    doubts = [one["quality"] for one in undisturbed.scans if one["group"] == "sums"]
+    assert [Quality.CLOCK_SUSPECT] in doubts
+    assert [one["quality"] for one in undisturbed.scans if one["revision"] == 1] == [
+        [Quality.CONFLICT, Quality.CLOCK_SUSPECT]
+    ]
+    for dropped in range(6):
+        assert mine.run(steps, Plan(range(1000), {dropped})) == undisturbed
