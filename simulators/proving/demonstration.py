@@ -23,6 +23,7 @@ from simulators.proving.processes import (
     children_of,
     kill_now,
     start,
+    start_each,
     wait_for_file,
     wait_for_line,
 )
@@ -111,19 +112,16 @@ class Demonstration:
         self.site_file.write_text(self.cast.site_text, encoding="utf-8")
         self._prepare_webhook()
         await self.start_centre()
-        self.devices = [
-            await start(
-                f"{name}-simulator",
-                ["simulate", *arguments, "--clock", str(self.clock_file)],
-                self.folder,
-            )
+        clock = ("--clock", str(self.clock_file))
+        devices = (
+            (f"{name}-simulator", ("simulate", *arguments, *clock))
             for name, arguments in self.cast.devices
-        ]
+        )
+        await start_each(self.devices, devices, self.folder)
         await self._wait_for_centre()
         watcher_token = await self._make_tokens()
-        self.edges = [
-            await start(name, self._edge_arguments(name), self.folder) for name in self.cast.edges
-        ]
+        edges = ((name, self._edge_arguments(name)) for name in self.cast.edges)
+        await start_each(self.edges, edges, self.folder)
         live = self.addresses.api.replace("http://", "ws://") + "/api/v1/live"
         self.watcher = Watcher(live, self.cast.site, watcher_token)
         self._watching = asyncio.create_task(self.watcher.run(), name="watch")

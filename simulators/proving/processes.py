@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ class Worker:
 async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: int = 0) -> Worker:
     """Start a `groundwatch` sub-command in a session of its own.
 
-    Its standard input is a pipe from us: when we are gone, a supervised process ends. A positive
+    Its standard input is a pipe from us: when we are gone, it ends as well. A positive
     niceness lets others go first: instruments have to be asked in time, all the rest can wait.
     """
     log = folder / f"{name}.log"
@@ -73,6 +73,17 @@ async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: 
             preexec_fn=partial(os.nice, niceness) if niceness else None,
         )
     return Worker(name, process, log)
+
+
+async def start_each(
+    workers: list[Worker], wanted: Iterable[tuple[str, Sequence[str]]], folder: Path
+) -> None:
+    """Start processes by name and arguments; each is in the list as soon as it runs.
+
+    So whoever is interrupted between two of them knows which ones to end.
+    """
+    for name, arguments in wanted:
+        workers.append(await start(name, arguments, folder))
 
 
 async def wait_for_file(path: Path, worker: Worker, within_s: float) -> None:
