@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import WebSocketException
 
 from telemetry.clock import MachineClock, ScenarioClock, instant_us
 from telemetry.site import Level
@@ -38,7 +38,7 @@ class Watcher:
         while True:
             try:
                 await self._watch_once()
-            except (OSError, ConnectionClosed, InvalidStatus, TimeoutError):
+            except (OSError, WebSocketException, TimeoutError):
                 self.connected.clear()
                 await asyncio.sleep(RETRY_S)
 

@@ -1,4 +1,4 @@
-"""The parts of a demonstration: no process is forgotten."""
+"""The parts of a demonstration: no process is forgotten, and the watcher never gives up."""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from simulators.proving.processes import Worker, start_each
+from simulators.proving.watcher import Watcher
+
+TIMEOUT_S = 20.0
 
 
 async def test_a_start_that_is_cut_short_leaves_no_process_unknown(tmp_path: Path) -> None:
@@ -21,3 +24,32 @@ async def test_a_start_that_is_cut_short_leaves_no_process_unknown(tmp_path: Pat
         assert workers[0].runs
     finally:
         await asyncio.gather(*(worker.kill() for worker in workers))
+
+
+async def test_a_watcher_comes_back_after_an_answer_that_is_no_http(tmp_path: Path) -> None:
+    calls = 0
+    came_back = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            came_back.set()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"the page is not ready\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        watcher = Watcher(f"ws://127.0.0.1:{port}/api/v1/live", "demo-mine", "gw_1_secret")
+        watching = asyncio.create_task(watcher.run())
+        coming = asyncio.create_task(came_back.wait())
+        await asyncio.wait(
+            {watching, coming}, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (watching, coming):
+            task.cancel()
+        await asyncio.gather(watching, coming, return_exceptions=True)
+
+    assert came_back.is_set()
