@@ -205,8 +205,14 @@ class LiveClient:
                 await self._send_entries(self._following)
                 await self._send_readings(self._following)
             if real_monotonic_s() >= beat_s:
-                await self._send(f'{{"type":"clock","now_at":{self._now_text()}}}')
+                await self._beat(self._following)
                 beat_s = real_monotonic_s() + BEAT_S
+
+    async def _beat(self, following: Following | None) -> None:
+        cursor = "{}"  # Until something is subscribed to.
+        if following is not None:
+            cursor = cursor_text(following.site.record.key, following.cursor)
+        await self._send(f'{{"type":"clock","now_at":{self._now_text()},"cursor":{cursor}}}')
 
     async def _greet(self, following: Following) -> None:
         if following.greeted:

@@ -182,6 +182,20 @@ async def test_a_cursor_from_a_former_store_is_corrected(centre: Centre) -> None
         assert await numbers(opened, 3) == [3]
 
 
+async def test_the_heartbeat_tells_the_cursor_too(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.live_client.BEAT_S", 0.05)
+    await centre.flush(*raises(2))
+    async with line(centre) as opened:
+        assert (await hear(opened, "clock"))["cursor"] == {}
+        await subscribe(opened, cursor={SITE: 1})
+        await numbers(opened, 2)
+        beat = await hear(opened, "clock")
+    assert beat["cursor"] == {SITE: 2}
+    assert beat["now_at"].startswith("2025-07-01T")
+
+
 async def test_pushed_is_recorded_at_the_first_hand_over(centre: Centre) -> None:
     await centre.flush(*raises(1))
     query = "select number, pushed_at from journal_instant"
