@@ -6,6 +6,7 @@ for it. Only what `is_open` names is served to strangers.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from psycopg_pool import AsyncConnectionPool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +20,7 @@ from telemetry.loopback import is_loopback
 
 BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm.
 BODY_TIMEOUT_S = 10.0
+HANG_UP_TIMEOUT_S = 1.0
 SESSION_PATH = "/api/v1/session"
 STRANGERS_PATHS = frozenset({"/healthz", "/readyz"})
 METRICS_PATH = "/metrics"
@@ -70,6 +72,8 @@ class Gate:
             await answer.refuse(error)
         except Exception as error:  # noqa: BLE001 - the last place that can answer
             await answer.refuse(unexpected(error))
+        if answer.refused_line:
+            await _hung_up(receive)
 
     async def _admit(self, scope: Scope) -> Token | None:
         is_line = scope["type"] == "websocket"
@@ -161,6 +165,20 @@ def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]
     return read
 
 
+async def _hung_up(receive: Receive) -> None:
+    """Wait until the server has closed the connection of a line that was refused.
+
+    Until then uvicorn (0.54) takes the handshake for unfinished, and would log an error for
+    every stranger who calls (Kludex/uvicorn#3138). It tells of a disconnection twice: when the
+    refusal has been written, and when the connection is closed.
+    """
+    told = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+            while told < 2:
+                told += (await receive())["type"] == "websocket.disconnect"
+
+
 class _Answer:
     """The way back: adds what every answer carries, and knows whether one has begun."""
 
@@ -169,11 +187,13 @@ class _Answer:
         self._send = send
         self._metrics = metrics
         self._begun = False
+        self.refused_line = False
 
     async def send(self, message: Message) -> None:
         """Pass a message of the answer on."""
         if message["type"] in {"http.response.start", "websocket.http.response.start"}:
             self._begun = True
+            self.refused_line = message["type"] == "websocket.http.response.start"
             self._metrics.answered(self._scope, message["status"])
             headers = list(message.get("headers", []))
             if not any(name == b"cache-control" for name, _ in headers):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -316,11 +317,33 @@ async def test_a_wrong_wish_ends_the_line_with_a_sentence(
         ({"origin": "https://elsewhere.example"}, 403),
     ],
 )
-async def test_strangers_get_no_line(centre: Centre, headers: dict[str, str], status: int) -> None:
+async def test_strangers_get_no_line_and_write_nothing_into_the_log(
+    centre: Centre, headers: dict[str, str], status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with line(centre, headers=headers):
             pass
     assert refused.value.response.status_code == status
+    assert await quiet_after_serving(centre, caplog) == []
+
+
+async def test_a_line_too_many_is_refused_with_a_sentence(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("api.routes.live.CLIENTS_MAX", 0)
+    with pytest.raises(InvalidStatus) as refused:
+        async with line(centre):
+            pass
+    assert refused.value.response.status_code == 503
+    assert json.loads(refused.value.response.body)["error"]["code"] == "too_many"
+    assert await quiet_after_serving(centre, caplog) == []
+
+
+async def quiet_after_serving(centre: Centre, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the server has logged, once it has had time to think about the call before."""
+    async with centre.client(None) as client:
+        assert (await client.get("/healthz")).status_code == 200
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_an_edges_token_gets_no_line_and_our_own_page_does(centre: Centre) -> None:
