@@ -130,10 +130,13 @@ class EdgeSide:
                 return [Refused(code, message)], []
 
     def appended(self, seq: int) -> None:
-        """Learn of a block that has been committed to the spool; what is known is passed over."""
-        if seq < self._next_seq:
+        """Learn of a block that has been committed to the spool; what is known is passed over.
+
+        The news may come in any order: a block counts as lost only when the spool is without it.
+        """
+        if seq in self._held:
             return
-        self._next_seq = seq + 1
+        self._next_seq = max(self._next_seq, seq + 1)
         self._held.add(seq)
         if self._welcome:
             self._unsent.add(seq)

@@ -42,6 +42,17 @@ def test_a_restored_centre_gets_again_what_the_spool_still_holds() -> None:
     assert edge.next_to_send() == [4, 5, 6, 7, 8, 9]
 
 
+def test_news_of_blocks_may_come_in_any_order() -> None:
+    edge, centre, hello = opened(RangeSet([(1, 9)]), 10)
+    centre.received(hello)
+    (welcome,), _ = centre.welcome(RangeSet([(1, 9)]))
+    for seq in (11, 10, 11):
+        edge.appended(seq)
+
+    assert edge.received(welcome, at_s=0.0) == ([Welcomed([(1, 9)], [(10, 11)])], [])
+    assert edge.next_to_send() == [10, 11]
+
+
 def test_an_old_copy_of_a_spool_is_recognised() -> None:
     edge, centre, hello = opened(RangeSet([(1, 5)]), 6)
     centre.received(hello)
