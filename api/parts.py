@@ -87,6 +87,14 @@ async def site_of(site: str, request: Request) -> SiteRecord:
     return record
 
 
+def check_structure(record: SiteRecord, structure: str | None) -> None:
+    """Refuse to look for a structure that the site has not: nothing found would mislead."""
+    known = [one.id for one in record.plan.site.structures]
+    if structure is not None and structure not in known:
+        message = f"Site {record.key} has no structure '{structure}', but {', '.join(known)}."
+        raise ApiError(404, "unknown_structure", message)
+
+
 PartsDep = Annotated[Parts, Depends(parts_of)]
 TokenDep = Annotated[Token, Depends(token_of)]
 SiteDep = Annotated[SiteRecord, Depends(site_of)]

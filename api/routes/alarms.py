@@ -12,7 +12,7 @@ from api.alarm_list import read_alarms, read_occurrences
 from api.errors import ApiError
 from api.live_site import entry_view
 from api.newest import freshness_by_subject, read_newest_scans
-from api.parts import Parts, PartsDep, SiteDep
+from api.parts import Parts, PartsDep, SiteDep, check_structure
 from api.site_directory import SiteRecord
 from api.views import (
     AcknowledgementInput,
@@ -39,6 +39,7 @@ async def alarms(
     record: SiteDep, query: Annotated[AlarmsQuery, Query()], parts: PartsDep
 ) -> AlarmsView:
     """Show alarms, open ones first, and the cursor that the live line goes on from."""
+    check_structure(record, query.structure)
     async with parts.pool.connection() as conn, conn.transaction():
         # One picture of one moment, or an alarm could fall between list and cursor.
         await conn.execute("set transaction isolation level repeatable read, read only")

@@ -13,7 +13,7 @@ from api.newest import (
     read_newest_scans,
     read_standing_levels,
 )
-from api.parts import Parts, PartsDep, SiteDep, TokenDep
+from api.parts import Parts, PartsDep, SiteDep, TokenDep, check_structure
 from api.plan_views import channel_view
 from api.site_directory import SiteRecord
 from api.views import (
@@ -57,6 +57,7 @@ async def sites(parts: PartsDep, token: TokenDep) -> list[SiteView]:
 @router.get("/sites/{site}/channels", summary="Channels as the site file describes them")
 async def channels(record: SiteDep, query: StructureFilter) -> list[ChannelView]:
     """Show the channels of a site or of one of its structures."""
+    check_structure(record, query.structure)
     return [
         channel_view(
             record.group_of_channel(channel), channel, record.rules_of_channel[channel.index]
@@ -69,6 +70,7 @@ async def channels(record: SiteDep, query: StructureFilter) -> list[ChannelView]
 @router.get("/sites/{site}/latest", summary="The newest reading of each channel")
 async def latest(record: SiteDep, query: StructureFilter, parts: PartsDep) -> list[LatestView]:
     """Show the newest readings of a site or of one of its structures."""
+    check_structure(record, query.structure)
     async with parts.pool.connection() as conn:
         scans = await read_newest_scans(conn, {record.site_id: 0})
         levels = await read_standing_levels(conn, [record.site_id])

@@ -199,6 +199,18 @@ async def test_alarms_are_filtered_and_give_a_cursor(
     assert len(await channels("limit=1")) == 1
 
 
+@pytest.mark.parametrize("route", ["channels", "latest", "alarms"])
+async def test_an_unknown_structure_is_no_empty_answer(
+    client: httpx.AsyncClient, route: str
+) -> None:
+    known = await client.get(f"/api/v1/sites/{SITE}/{route}?structure=north-dam")
+    unknown = await client.get(f"/api/v1/sites/{SITE}/{route}?structure=nope")
+
+    assert known.status_code == 200
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_structure")
+    assert "'nope', but north-dam, " in unknown.json()["error"]["message"]
+
+
 async def test_an_alarm_shows_its_evidence(centre: Centre, client: httpx.AsyncClient) -> None:
     await centre.flush(RAISED)
 
