@@ -18,7 +18,7 @@ from edge_agent.collecting import Collector
 from edge_agent.polling import BusPolling
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
 from edge_agent.spool import SpoolError
-from edge_agent.storing import SpoolThread
+from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.uplink import Uplink
 from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, read_clock_file
@@ -92,7 +92,9 @@ async def _run_tasks(
         collect_s=settings.collect_s,
         appended=uplink.appended,
     )
-    newest_us = _newest_of(await spool.newest(NEWEST_BLOCKS))
+    newest_us: dict[str, int] = {}
+    with suppress(StoreFailedError):  # Better an instant taken twice than none.
+        newest_us = _newest_of(await spool.newest(NEWEST_BLOCKS))
     finish = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         line = tasks.create_task(uplink.run(), name="uplink")
@@ -104,7 +106,7 @@ async def _run_tasks(
             async with asyncio.timeout(settings.drain_s):
                 if not await spool.is_delivered():
                     await uplink.wait_until_drained()
-        except TimeoutError:
+        except (TimeoutError, StoreFailedError):
             log.warning("stopped with blocks undelivered; they wait in the spool")
         await uplink.finish()
         line.cancel()  # It may be in the middle of connecting.

@@ -21,7 +21,7 @@ from websockets.exceptions import (
 
 from edge_agent.settings import SettingsError, read_token
 from edge_agent.spool import Appended
-from edge_agent.storing import SpoolThread
+from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.waiting import happens_within
 from telemetry.clock import real_monotonic_s
 from telemetry.frames import FRAME_BYTES_MAX, ProtocolError
@@ -38,6 +38,7 @@ from telemetry.uplink import (
 RETRY_LEAST_S: Final = 0.2
 RETRY_MOST_S: Final = 5.0
 REFUSED_RETRY_S: Final = 10.0  # Somebody has to change something first.
+STORE_RETRY_S: Final = 1.0
 OPEN_S: Final = 5.0
 PING_S: Final = 10.0
 LOOK_APART_S: Final = 1.0
@@ -121,6 +122,9 @@ class Uplink:
             except ProtocolError as error:
                 retry_s = REFUSED_RETRY_S
                 self._tell_down("protocol", f"the centre broke the protocol: {error}")
+            except StoreFailedError as error:
+                retry_s = STORE_RETRY_S
+                self._tell_down("spool", f"the spool cannot be read: {error}")
             except (OSError, WebSocketException, TimeoutError) as error:
                 self._tell_down("unreachable", str(error) or type(error).__name__)
             finally:

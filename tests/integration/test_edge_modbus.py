@@ -18,6 +18,7 @@ from modbus_bench import SPARSE_UNIT, Bench
 from edge_agent.agent import run
 from edge_agent.settings import EdgeSettings
 from edge_agent.spool import read_ledger
+from edge_agent.storing import SpoolThread, StoreFailedError
 from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 from telemetry.quality import Quality
 from telemetry.scan import ScanBlock
@@ -252,6 +253,31 @@ async def test_what_the_centre_never_committed_is_sent_again(bench: Bench, tmp_p
             await centre.wait_for_blocks(4)
         (stream,) = centre.contents.values()
         assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_a_failing_read_of_the_disk_stops_neither_polling_nor_delivery(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = SpoolThread.read
+    failures = 2
+
+    async def read(*arguments: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreFailedError("disk I/O error")
+        return await works(*arguments)
+
+    monkeypatch.setattr(SpoolThread, "read", read)
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        begin(settings)
+        async with agent(settings):
+            await centre.wait_for_blocks(5)
+        sampled_us, _, _ = readings_of(centre.blocks, "one")
+
+    assert failures == 0
+    assert (np.diff(sampled_us) == round(PERIOD_S * 1e6)).all()
 
 
 async def test_a_restart_takes_no_instant_twice(bench: Bench, tmp_path: Path) -> None:
