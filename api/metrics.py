@@ -1,29 +1,9 @@
-"""What the API counts, and what it tells Prometheus about the store when asked."""
+"""What one API process counts itself."""
 
-from collections.abc import Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import MutableMapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-from psycopg import AsyncConnection
-
-OPEN_ALARMS = """
-    select site.key, kind, state, count(*) from alarm join site using (site_id)
-    where state <> 'normal' group by 1, 2, 3
-"""
-QUARANTINED = """
-    select site.key, reason, count(*) from quarantine join site using (site_id) group by 1, 2
-"""
-UNTOLD = """
-    select destination, given_up_at is not null, count(*),
-           coalesce(max(extract(epoch from clock_timestamp() - enqueued_at)), 0)::double precision
-    from outbox where delivered_at is null group by 1, 2
-"""
-SILENT_GROUPS = """
-    select site.key, count(*) filter (where silent) from latest join site using (site_id) group by 1
-"""
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
@@ -77,79 +57,3 @@ class Metrics:
         """Count an answer under its route's pattern; strangers cannot invent new ones."""
         route = getattr(scope.get("route"), "path", "other")
         self._requests.labels(scope.get("method", "GET"), route, str(status)).inc()
-
-
-@dataclass(frozen=True, slots=True)
-class StoreFigures:
-    """What the store says when Prometheus asks."""
-
-    open_alarms: list[tuple[str, str, str, int]]
-    quarantined: list[tuple[str, str, int]]
-    untold: list[tuple[str, bool, int, float]]
-    silent_groups: list[tuple[str, int]]
-
-
-async def read_store_figures(conn: AsyncConnection[Any]) -> StoreFigures:
-    """Count in the store what operators of the system should see."""
-    rows = [
-        await (await conn.execute(query)).fetchall()
-        for query in (OPEN_ALARMS, QUARANTINED, UNTOLD, SILENT_GROUPS)
-    ]
-    return StoreFigures(*rows)
-
-
-def exposition(metrics: Metrics, figures: StoreFigures | None) -> bytes:
-    """Write everything in Prometheus' text format; without a database, what we know ourselves."""
-    text = generate_latest(metrics.registry)
-    if figures is not None:
-        registry = CollectorRegistry()
-        registry.register(_StoreCollector(figures))
-        text += generate_latest(registry)
-    return text
-
-
-class _StoreCollector(Collector):
-    def __init__(self, figures: StoreFigures) -> None:
-        self._figures = figures
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield the store's figures as gauges."""
-        alarms = GaugeMetricFamily(
-            "groundwatch_open_alarms",
-            "Alarms that are not normal",
-            labels=["site", "kind", "state"],
-        )
-        for site, kind, state, count in self._figures.open_alarms:
-            alarms.add_metric([site, kind, state], count)
-        yield alarms
-
-        quarantined = GaugeMetricFamily(
-            "groundwatch_quarantined", "Blocks kept in quarantine", labels=["site", "reason"]
-        )
-        for site, reason, count in self._figures.quarantined:
-            quarantined.add_metric([site, reason], count)
-        yield quarantined
-
-        untold = GaugeMetricFamily(
-            "groundwatch_notifications_untold",
-            "Messages not delivered yet, or given up",
-            labels=["destination", "given_up"],
-        )
-        oldest = GaugeMetricFamily(
-            "groundwatch_notifications_untold_oldest_seconds",
-            "Age of the oldest message not delivered",
-            labels=["destination", "given_up"],
-        )
-        for destination, given_up, count, age_s in self._figures.untold:
-            labels = [destination, str(given_up).lower()]
-            untold.add_metric(labels, count)
-            oldest.add_metric(labels, age_s)
-        yield untold
-        yield oldest
-
-        silent = GaugeMetricFamily(
-            "groundwatch_silent_groups", "Scan groups that send nothing", labels=["site"]
-        )
-        for site, count in self._figures.silent_groups:
-            silent.add_metric([site], count)
-        yield silent

@@ -12,6 +12,7 @@ from api.live_feed import LiveFeed
 from api.metrics import Metrics
 from api.settings import ApiSettings
 from api.site_directory import SiteDirectory, SiteRecord
+from api.store_figures import QuarantineCount
 from api.wakeups import Wakeups
 from historian.connection import connection_arguments
 from historian.tokens import Token
@@ -37,6 +38,7 @@ class Parts:
     directory: SiteDirectory
     wakeups: Wakeups
     feed: LiveFeed
+    quarantine_count: QuarantineCount
 
 
 def make_parts(settings: ApiSettings) -> Parts:
@@ -62,7 +64,7 @@ def make_parts(settings: ApiSettings) -> Parts:
     directory = SiteDirectory(pool)
     wakeups = Wakeups(settings.dsn)
     feed = LiveFeed(pool=pool, directory=directory, wakeups=wakeups, clock=clock, metrics=metrics)
-    return Parts(settings, clock, metrics, pool, directory, wakeups, feed)
+    return Parts(settings, clock, metrics, pool, directory, wakeups, feed, QuarantineCount())
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -1,12 +1,14 @@
 """Whether the process is up, whether the centre is ready, and what it counts."""
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Response
+from prometheus_client import generate_latest
 
 from api.errors import DATABASE_ERRORS, ApiError
-from api.metrics import exposition, read_store_figures
 from api.parts import PartsDep
+from api.store_figures import read_store_figures, store_exposition
 
 SITES_WITHOUT_OWNER = "select key from site where term = 0 order by key"
 SITE_COUNT = "select count(*) from site"
@@ -36,12 +38,9 @@ async def readyz(parts: PartsDep) -> dict[str, str]:
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 async def metrics(parts: PartsDep) -> Any:  # noqa: ANN401 - FastAPI would read a schema from it
     """Write what this process counts and, if it can be reached, what the store says."""
-    try:
+    text = generate_latest(parts.metrics.registry)
+    with suppress(*DATABASE_ERRORS):
         async with parts.pool.connection() as conn:
-            figures = await read_store_figures(conn)
-    except DATABASE_ERRORS:
-        figures = None
-    return Response(
-        exposition(parts.metrics, figures),
-        media_type="text/plain; version=0.0.4; charset=utf-8",
-    )
+            figures = await read_store_figures(conn, parts.quarantine_count)
+        text += store_exposition(figures)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

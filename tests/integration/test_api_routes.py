@@ -368,20 +368,3 @@ async def test_a_token_for_one_site_sees_no_other(
     assert {answer.status_code for answer in foreign} == {404}
     assert {answer.json()["error"]["code"] for answer in foreign} == {"unknown_site"}
     assert unknown.json()["error"]["code"] == "unknown_site"
-
-
-async def test_metrics_say_what_the_store_holds(centre: Centre, client: httpx.AsyncClient) -> None:
-    await centre.flush(RAISED)
-    await centre.connection.execute(
-        "insert into quarantine (site_id, received_at, edge, reason, message, content)"
-        " values (%s, now(), 'dam-edge', 'truncated', 'The block is cut off.', '')",
-        [centre.ids.site_id],
-    )
-    await client.get("/api/v1/sites")
-
-    text = (await client.get("/metrics")).text
-    assert 'groundwatch_open_alarms{kind="process",site="north-mine",state="unacknowledged"} 1' in (
-        text
-    )
-    assert 'groundwatch_quarantined{reason="truncated",site="north-mine"} 1' in text
-    assert 'route="/api/v1/sites",status="200"' in text

@@ -1,0 +1,58 @@
+"""What Prometheus is told about the store, and what asking costs."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from api_centre import Centre, running_centre
+from ground import transition
+
+from alarms.transition import Change
+
+
+@pytest.fixture
+async def centre(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Centre]:
+    async with running_centre(postgres_dsn, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(centre: Centre) -> AsyncIterator[httpx.AsyncClient]:
+    async with centre.client(centre.viewer) as opened:
+        yield opened
+
+
+async def quarantine(centre: Centre, reason: str) -> None:
+    await centre.connection.execute(
+        "insert into quarantine (site_id, received_at, edge, reason, message, content)"
+        " values (%s, now(), 'dam-edge', %s, 'The block is cut off.', '')",
+        [centre.ids.site_id, reason],
+    )
+
+
+async def test_metrics_say_what_the_store_holds(centre: Centre, client: httpx.AsyncClient) -> None:
+    await centre.flush(transition(Change.RAISE, "blue", at_s=0))
+    await quarantine(centre, "truncated")
+    await client.get("/api/v1/sites")
+
+    text = (await client.get("/metrics")).text
+    assert 'groundwatch_open_alarms{kind="process",site="north-mine",state="unacknowledged"} 1' in (
+        text
+    )
+    assert 'groundwatch_quarantined{reason="truncated",site="north-mine"} 1' in text
+    assert 'route="/api/v1/sites",status="200"' in text
+
+
+async def test_asking_for_metrics_often_does_not_count_the_quarantine_often(
+    centre: Centre, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told() -> str:
+        return (await client.get("/metrics")).text
+
+    await quarantine(centre, "truncated")
+    assert 'reason="truncated"' in await told()
+    await quarantine(centre, "malformed")
+    assert 'reason="malformed"' not in await told()
+    monkeypatch.setattr("api.store_figures.RECOUNT_S", 0.0)
+    assert 'reason="malformed"' in await told()
