@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from historian.connection import connection_arguments
 from historian.streams import open_stream
-from historian.tokens import Token, verify_token
+from historian.tokens import Token, still_valid, verify_token
 from ingest.desk import SiteDesk
 from ingest.inbox import Inbox, Stream
 from ingest.line import LineParts, StreamRefusedError
@@ -18,6 +18,9 @@ from telemetry.ranges import RangeSet
 
 # An edge that waits longer for the handshake hangs up and calls again anyway.
 POOL_TIMEOUT_S = 2.0
+# A connection is tried for this long, then again with the next edge that calls: so after a long
+# absence of the database no edge sits out a back-off that has grown as long as the absence.
+POOL_RECONNECT_S = 3.0
 DATABASE_AWAY = "the centre's database is away; what is in the spool can wait"
 
 
@@ -29,6 +32,7 @@ def callers_pool(dsn: str) -> AsyncConnectionPool:
         max_size=4,
         open=False,
         timeout=POOL_TIMEOUT_S,
+        reconnect_timeout=POOL_RECONNECT_S,
         check=AsyncConnectionPool.check_connection,  # After a restart of the server all are dead.
         kwargs={"autocommit": True, **connection_arguments("edge line")},
     )
@@ -42,6 +46,7 @@ def line_parts(
         inbox=inbox,
         clock=clock,
         verify=partial(_verify, pool),
+        still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
     )
 
@@ -50,6 +55,14 @@ async def _verify(pool: AsyncConnectionPool, token: str) -> Token | None:
     try:
         async with pool.connection() as conn:
             return await verify_token(conn, token)
+    except psycopg.OperationalError as error:
+        raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
+
+
+async def _still_valid(pool: AsyncConnectionPool, token_ids: list[str]) -> set[str]:
+    try:
+        async with pool.connection() as conn:
+            return await still_valid(conn, token_ids)
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
 

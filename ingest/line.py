@@ -6,13 +6,16 @@ says to the inbox. Everything refused is refused with a sentence and counted.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from weakref import WeakKeyDictionary
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from historian.tokens import Scope, Token
@@ -31,6 +34,8 @@ from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclare
 
 PATH_PREFIX = "/edge/v1/"
 PING_S = 10.0
+CHECK_TOKENS_EVERY_S = 20.0
+NO_LONGER_VALID = "the token has expired or was revoked: make a new one for this edge"
 
 log = structlog.get_logger()
 
@@ -50,10 +55,13 @@ class LineParts:
 
     inbox: Inbox
     clock: Clock
-    # Both raise StreamRefusedError.
+    # All raise StreamRefusedError.
     verify: Callable[[str], Awaitable[Token | None]]
+    still_valid: Callable[[list[str]], Awaitable[set[str]]]
     open_stream: Callable[[Hello], Awaitable[Stream]]
-    callers: dict[ServerConnection, Token] = field(default_factory=dict)
+    # Weak, because a caller who hangs up between the check and the welcome is never answered.
+    callers: WeakKeyDictionary[ServerConnection, Token] = field(default_factory=WeakKeyDictionary)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 async def open_line(host: str, port: int, parts: LineParts) -> Server:
@@ -68,7 +76,7 @@ async def open_line(host: str, port: int, parts: LineParts) -> Server:
         finally:
             parts.callers.pop(connection, None)
 
-    return await serve(
+    server = await serve(
         answer,
         host,
         port,
@@ -79,6 +87,33 @@ async def open_line(host: str, port: int, parts: LineParts) -> Server:
         ping_interval=PING_S,
         ping_timeout=PING_S,
     )
+    parts.tasks.add(asyncio.create_task(_end_revoked_lines(parts, server), name="revoked tokens"))
+    return server
+
+
+async def _end_revoked_lines(parts: LineParts, server: Server) -> None:
+    """End the lines of tokens that are revoked or expire while they are open."""
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_TOKENS_EVERY_S):
+                await server.wait_closed()
+                return
+        callers = list(parts.callers.items())
+        try:
+            valid = await parts.still_valid(sorted({token.token_id for _, token in callers}))
+        except StreamRefusedError:
+            continue  # Without the database nobody can tell.
+        gone = [(one, token) for one, token in callers if token.token_id not in valid]
+        await asyncio.gather(*(_end_revoked(connection, token) for connection, token in gone))
+
+
+async def _end_revoked(connection: ServerConnection, token: Token) -> None:
+    metrics.LINES_REFUSED.labels("unauthorised").inc()
+    log.warning("edge's token is no longer valid", site=token.site, edge=token.edge)
+    with suppress(ConnectionClosed, TimeoutError):
+        async with asyncio.timeout(PING_S):  # It may not read any more.
+            await connection.send(refusal("unauthorised", NO_LONGER_VALID))
+    await connection.close(CloseCode.POLICY_VIOLATION)
 
 
 async def _admit(

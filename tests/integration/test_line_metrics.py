@@ -19,7 +19,13 @@ async def nobody(*_: object) -> NoReturn:
 @pytest.fixture
 async def line_url() -> AsyncIterator[str]:
     """The edges' port, over HTTP."""
-    parts = LineParts(inbox=Inbox(), clock=MachineClock(), verify=nobody, open_stream=nobody)
+    parts = LineParts(
+        inbox=Inbox(),
+        clock=MachineClock(),
+        verify=nobody,
+        still_valid=nobody,
+        open_stream=nobody,
+    )
     async with await open_line("127.0.0.1", 0, parts) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
