@@ -6,7 +6,6 @@ Polling never waits for it. What it may release is what the centre says it has c
 import asyncio
 import random
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -170,17 +169,23 @@ class Uplink:
         for first, last in (await self._spool.state()).held.without(state.held):
             for seq in range(first, last + 1):
                 side.appended(seq)
-        sending = asyncio.create_task(self._send(socket, side), name="send")
+        halves = [
+            asyncio.create_task(self._send(socket, side), name="send"),
+            asyncio.create_task(self._receive_all(socket, side), name="receive"),
+        ]
         try:
-            with suppress(ConnectionClosed):
-                async for message in socket:
-                    await self._receive(side, message)
+            await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sending.cancel()
-            await asyncio.wait([sending])
-            failure = None if sending.cancelled() else sending.exception()
-        if failure is not None and not isinstance(failure, ConnectionClosed):
-            raise failure
+            for half in halves:
+                half.cancel()
+            outcomes = await asyncio.gather(*halves, return_exceptions=True)
+        for failure in outcomes:
+            if isinstance(failure, Exception) and not isinstance(failure, ConnectionClosed):
+                raise failure
+
+    async def _receive_all(self, socket: ClientConnection, side: EdgeSide) -> None:
+        async for message in socket:
+            await self._receive(side, message)
 
     async def _receive(self, side: EdgeSide, message: str | bytes) -> None:
         if isinstance(message, str):
@@ -215,17 +220,12 @@ class Uplink:
                 raise RefusedError("the line is made again for the new stream", retry_s=0.0)
 
     async def _send(self, socket: ClientConnection, side: EdgeSide) -> None:
-        """Send what the window has room for; close the line when the centre stays silent."""
-        try:
-            while not side.is_stalled(real_monotonic_s()):
-                self._wake.clear()
-                await self._send_blocks(socket, side)
-                await happens_within(self._wake, LOOK_APART_S)
-        except Exception:
-            await socket.close()  # Otherwise the receiving half would wait for ever.
-            raise
+        """Send what the window has room for; return when the centre stays silent."""
+        while not side.is_stalled(real_monotonic_s()):
+            self._wake.clear()
+            await self._send_blocks(socket, side)
+            await happens_within(self._wake, LOOK_APART_S)
         log.warning("the centre does not acknowledge; the line is made again")
-        await socket.close()
 
     async def _send_blocks(self, socket: ClientConnection, side: EdgeSide) -> None:
         await self._send_owed(socket)
