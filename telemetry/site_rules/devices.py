@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from telemetry.site import Channel, Register, ScanGroup, Site
+from telemetry.site import Bus, Channel, Register, ScanGroup, Site
 from telemetry.site_rules.places import (
     ChannelPlace,
     Finding,
@@ -79,12 +79,14 @@ def _instrument_findings(site: Site) -> Iterator[Finding]:
 
 def _register_findings(site: Site) -> Iterator[Finding]:
     """Find registers that two channels of one device share, in whatever groups they are."""
-    tables: dict[tuple[str, int, str], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
+    endpoints = {bus.id: _endpoint(bus) for bus in site.buses}
+    tables: dict[tuple[object, int, str], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
     for one in channels_of(site):
         group = one.place.group
         if isinstance(one.channel, Channel) and isinstance(group, ScanGroup):
             register = one.channel.register_
-            tables[group.bus, group.device_id, register.table].append((register, one))
+            endpoint = endpoints.get(group.bus, group.bus)
+            tables[endpoint, group.device_id, register.table].append((register, one))
             if _last(register) > REGISTER_LAST:
                 message = (
                     f"the number ends at register {_last(register)}; "
@@ -94,6 +96,14 @@ def _register_findings(site: Site) -> Iterator[Finding]:
                 yield Finding((*one.loc, "register", "address"), message, allowed)
     for (_, device_id, table), used in tables.items():
         yield from _overlap_findings(f"{table} registers of device {device_id}", used)
+
+
+def _endpoint(bus: Bus) -> tuple[str, str, int]:
+    """Tell where a bus leads: two buses of one edge to one address reach the same devices.
+
+    Edges stand in networks of their own, where the same private address is another machine.
+    """
+    return bus.edge, bus.modbus_tcp.host.lower(), bus.modbus_tcp.port
 
 
 def _overlap_findings(whose: str, used: list[tuple[Register, ChannelPlace]]) -> Iterator[Finding]:

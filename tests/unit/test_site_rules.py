@@ -174,6 +174,19 @@ def test_registers_of_one_device_are_compared_over_groups_and_tables_apart() -> 
     ] == [True]
 
 
+def test_two_buses_to_one_address_reach_the_same_device() -> None:
+    text = TEXT.replace("device_id: 7", "device_id: 1").replace(
+        "{address: 10}", "{address: 0, table: input}"
+    )
+    same_port = text.replace("port: 1503", "port: 1502")
+    same_edge = same_port.replace("edge: hill-edge", "edge: dam-edge")
+
+    assert complaints_about(text.replace("edge: hill-edge", "edge: dam-edge")) == []
+    assert complaints_about(same_port) == []  # Each edge has a network of its own.
+    [complaint] = complaints_about(same_edge)
+    assert "overlap those of p-101-pressure" in complaint.message
+
+
 def test_limits_and_rates_are_not_said_twice() -> None:
     limit = "{direction: high, levels: {yellow: 50, red: 100}, source: Slope plan 2}"
     text = TEXT.replace(limit, f"{limit}\n                  - {limit}")
