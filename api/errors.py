@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from telemetry.model_errors import each_said
+
 log = structlog.get_logger(__name__)
 
 STATUS_SENTENCES = {
@@ -98,8 +100,5 @@ async def _answer_too_long(_: Request, __: Exception) -> JSONResponse:
 
 def sentence_of(complaints: Any) -> str:  # noqa: ANN401 - pydantic's own list of dictionaries
     """Say in one sentence what is wrong with an input, field by field."""
-    parts = []
-    for one in complaints:
-        where = ".".join(str(part) for part in one["loc"] if part not in {"body", "query", "path"})
-        parts.append(f"{where}: {one['msg']}" if where else str(one["msg"]))
-    return "The request does not fit: " + "; ".join(parts) + "."
+    said = each_said(complaints, without=frozenset({"body", "query", "path"}))
+    return f"The request does not fit: {said}."

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from telemetry.model_errors import plain_message
+
 PREFIX: Final = "GROUNDWATCH_EDGE_"
 
 
@@ -94,5 +96,5 @@ def _sentences(error: ValidationError) -> list[str]:
             allowed = ", ".join(EdgeSettings.model_fields)
             sentences.append(f"There is no setting '{name}'; allowed are {allowed}.")
         else:
-            sentences.append(f"{option}: {one['msg']}.")
+            sentences.append(f"{option}: {plain_message(one)}.")
     return sentences

@@ -21,6 +21,7 @@ from simulators.registers import Words, word_count, words_of
 from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
+from telemetry.model_errors import each_said
 from telemetry.site import Register
 
 
@@ -102,7 +103,10 @@ def read_replay(mapping: Path, files: Sequence[Path]) -> Replay:
     """Read a mapping and the files it names; each file must be given, by its name."""
     try:
         found = Mapping.model_validate(tomllib.loads(mapping.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        said = each_said(error.errors())
+        raise ReplayError(f"The mapping {mapping} cannot be used: {said}.") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise ReplayError(f"The mapping {mapping} cannot be read: {error}") from error
     path_of = {path.name: path for path in files}
     missing = sorted({unit.file for unit in found.units} - set(path_of))

@@ -20,6 +20,7 @@ from simulators.physics.rock import Rockburst
 from simulators.physics.seepage import Basin, Embankment
 from simulators.physics.weather import Storm, Weather
 from telemetry.clock import instant_us
+from telemetry.model_errors import each_said
 from telemetry.site import LevelName, Name
 
 SCENARIOS = ("calm", "storm", "slope-failure", "rockburst", "fan-stop", "sensor-faults")
@@ -120,7 +121,10 @@ def read_scenario(name: str) -> Scenario:
         )
     try:
         return Scenario.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        said = each_said(error.errors())
+        raise ScenarioError(f"The scenario {name!r} cannot be used: {said}.") from error
+    except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"The scenario {name!r} cannot be read: {error}") from error
 
 

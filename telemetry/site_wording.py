@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
+from telemetry.model_errors import plain_message
 from telemetry.site import Part, Site
 
 # What is wrong and what is allowed, with the words of pydantic's context.
@@ -70,7 +71,7 @@ def message_of(error: ErrorDetails) -> tuple[str, str]:
         message, allowed = _SENTENCES[kind]
         words = {key: str(value).replace("'", "") for key, value in context.items()}
         return message.format(shown=shown, **words), allowed.format(**words)
-    return f"{shown} may not stand here", _WANTED.get(kind, error["msg"])
+    return f"{shown} may not stand here", _WANTED.get(kind, plain_message(error))
 
 
 def model_at(loc: Loc) -> type[Part] | None:

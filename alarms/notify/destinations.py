@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from telemetry.loopback import is_loopback
+from telemetry.model_errors import each_said
 from telemetry.site import Key, Level, LevelName
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix that the standard prescribes, not a secret
@@ -45,7 +46,10 @@ class Webhook(BaseModel):
     def _is_an_address(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("the address must begin with https:// and name a host")
+            raise ValueError(
+                "the address must begin with https://, or with http:// on this machine or where "
+                "plain_http = true says so, and name a host"
+            )
         if parts.username or parts.password:
             raise ValueError("an address holds no password; the signature proves who sends")
         return url
@@ -71,7 +75,7 @@ def read_destinations(path: Path) -> tuple[Webhook, ...]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DestinationsError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise DestinationsError(f"{path}: {_sentences(error)}") from error
+        raise DestinationsError(f"{path}: {each_said(error.errors())}") from error
 
     ids = [webhook.id for webhook in webhooks]
     for webhook in webhooks:
@@ -107,9 +111,3 @@ def read_secret(webhook: Webhook) -> str:
             f"{SECRET_BYTES_MAX} random bytes in base64"
         )
     return secret
-
-
-def _sentences(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()
-    )
