@@ -6,8 +6,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ async def _demonstrate(settings: DemoSettings) -> int:
     began_s = real_monotonic_s()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     scenario = read_scenario(settings.scenario)
     console = Console(stderr=True, quiet=settings.headless)
@@ -85,23 +85,29 @@ async def _demonstrate(settings: DemoSettings) -> int:
     return 0 if report["lost"] == report["duplicated"] == 0 else 1
 
 
-class _folder:  # noqa: N801
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
     """The folder of a demonstration: the user's, or a temporary one that goes away."""
-
-    def __init__(self, keep: Path | None) -> None:
-        self._keep = keep
-
-    def __enter__(self) -> Path:
-        if self._keep is not None:
-            self._keep.mkdir(parents=True, exist_ok=True)
-            self._path = self._keep.resolve()
-        else:
-            self._path = Path(tempfile.mkdtemp(prefix="groundwatch-demo-"))
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        if self._keep is None:
-            shutil.rmtree(self._path, ignore_errors=True)
+    if keep is None:
+        path = Path(tempfile.mkdtemp(prefix="groundwatch-demo-"))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+        used = any(keep.iterdir())
+    except OSError as error:
+        raise ScenarioError(
+            f"The folder {keep} can't be used ({error.strerror}); name another with --keep."
+        ) from error
+    if used:
+        raise ScenarioError(
+            f"The folder {keep} is not empty; a demonstration needs one of its own: "
+            "empty it, or name another with --keep."
+        )
+    yield keep.resolve()
 
 
 @asynccontextmanager
@@ -129,7 +135,7 @@ async def _follow(
     loop = asyncio.get_running_loop()
     until_s = None if left_s is None else loop.time() + left_s
     shown: set[int] = set()
-    progress_at_s = loop.time()
+    progress_at_s = loop.time() + PROGRESS_EVERY_S
     while not stop.is_set() and (until_s is None or loop.time() < until_s):
         failed = demonstration.failed_worker()
         if failed is not None:

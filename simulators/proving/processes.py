@@ -59,7 +59,8 @@ async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: 
     niceness lets others go first: instruments have to be asked in time, all the rest can wait.
     """
     log = folder / f"{name}.log"
-    with log.open("ab") as sink:
+    # A first start prints a token, so nobody else may read what a process says.
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as sink:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
