@@ -111,6 +111,15 @@ def test_every_room_is_in_an_import_contract() -> None:
     assert packages <= governed
 
 
+def test_every_file_of_the_product_is_type_checked() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    checked = {ROOT / name for name in settings["tool"]["mypy"]["files"]}
+    files = [*product_files(), *(ROOT / "deploy").glob("*.py"), *ROOT.glob("*.py")]
+
+    unchecked = [path for path in files if checked.isdisjoint({path, *path.parents})]
+    assert names(unchecked) == []
+
+
 def test_pure_files_are_named_in_the_contract() -> None:
     """A detector file that is not under the contract could begin to log or to wait unseen."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
