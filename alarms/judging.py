@@ -217,18 +217,31 @@ class Judge:
         state.violated[rows], state.believed[rows] = violated, believed
         state.since_us[:, rows] = since_us
         return [
-            Finding(
-                rule=int(rows[n]),
+            self._finding(
+                int(rows[n]),
                 before=int(before[n]),
                 after=int(believed[n]),
-                at_us=int(at_us[n]),
-                since_us=tuple(int(since) for since in since_us[:, n]),
-                value=float(self._readings.value[rules.channel[rows[n]]]),
-                quality=int(self._readings.quality[rules.channel[rows[n]]]),
+                since_us=since_us[:, n],
                 rate=float("nan") if rate is None else float(rate[n]),
             )
             for n in np.flatnonzero(believed != before)
         ]
+
+    def _finding(
+        self, rule: int, *, before: int, after: int, since_us: NDArray[np.int64], rate: float
+    ) -> Finding:
+        """Put beside what is believed of a rule now the reading that decided it."""
+        channel = self._rules.channel[rule]
+        return Finding(
+            rule=rule,
+            before=before,
+            after=after,
+            at_us=int(self._readings.at_us[self._rules.group[rule]]),
+            since_us=tuple(int(since) for since in since_us),
+            value=float(self._readings.value[channel]),
+            quality=int(self._readings.quality[channel]),
+            rate=rate,
+        )
 
 
 def _busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:

@@ -52,9 +52,7 @@ async def run(settings: EdgeSettings, stop: asyncio.Event) -> None:
     read_token(settings.token_file)  # Better to complain now than at the first connection.
     spool = SpoolThread(settings.spool, bytes_max=settings.spool_bytes_max)
     try:
-        moved = await spool.open()
-        if moved is not None:
-            log.error("spool was damaged: a new one begins", old=str(moved))
+        await spool.open()
         await _run_tasks(settings, plan, groups, spool, stop)
     finally:
         await spool.close()
@@ -102,15 +100,20 @@ async def _run_tasks(
         await _poll(settings, plan, groups, collector, newest_us, stop)
         finish.set()
         await asyncio.wait([collecting])
-        try:
-            async with asyncio.timeout(settings.drain_s):
-                if not await spool.is_delivered():
-                    await uplink.wait_until_drained()
-        except (TimeoutError, StoreFailedError):
-            log.warning("stopped with blocks undelivered; they wait in the spool")
+        await _drain(spool, uplink, settings.drain_s)
         await uplink.finish()
         line.cancel()  # It may be in the middle of connecting.
     log.info("edge agent stopped", edge=settings.edge)
+
+
+async def _drain(spool: SpoolThread, uplink: Uplink, within_s: float) -> None:
+    """Give what is still in the spool a last while to be delivered."""
+    try:
+        async with asyncio.timeout(within_s):
+            if not await spool.is_delivered():
+                await uplink.wait_until_drained()
+    except (TimeoutError, StoreFailedError):
+        log.warning("stopped with blocks undelivered; they wait in the spool")
 
 
 async def _poll(

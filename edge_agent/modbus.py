@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ExceptionResponse
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInputRegistersResponse
 
 from edge_agent.registers import Stretch
@@ -96,24 +96,7 @@ class Bus:
     ) -> NDArray[np.uint16]:
         """Read registers in one request, or raise `ReadFailedError`."""
         await self.connect(timeout_s)
-        client = self._client
-        assert client is not None
-        ask = (
-            client.read_holding_registers
-            if stretch.table == "holding"
-            else client.read_input_registers
-        )
-        try:
-            async with asyncio.timeout(timeout_s):
-                answer = await ask(stretch.address, count=stretch.words, device_id=device_id)
-        except (TimeoutError, ModbusException, OSError) as error:
-            self.close()
-            raise ReadFailedError(
-                Quality.NO_REPLY, f"unit {device_id} did not answer within {timeout_s:.2f} s"
-            ) from error
-        except asyncio.CancelledError:
-            self.close()
-            raise
+        answer = await self._ask(stretch, device_id, timeout_s)
         if isinstance(answer, ExceptionResponse):
             code = answer.exception_code
             told = EXCEPTIONS.get(code, "unknown exception")
@@ -133,6 +116,27 @@ class Bus:
                 Quality.DEVICE_ERROR, f"unit {device_id} gave a wrong answer to {stretch}"
             )
         return np.array(answer.registers, np.uint16)
+
+    async def _ask(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
+        """Send a request and wait for what comes back, or close the connection."""
+        client = self._client
+        assert client is not None
+        ask = (
+            client.read_holding_registers
+            if stretch.table == "holding"
+            else client.read_input_registers
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await ask(stretch.address, count=stretch.words, device_id=device_id)
+        except (TimeoutError, ModbusException, OSError) as error:
+            self.close()
+            raise ReadFailedError(
+                Quality.NO_REPLY, f"unit {device_id} did not answer within {timeout_s:.2f} s"
+            ) from error
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection, if there is one; the next read opens another."""
