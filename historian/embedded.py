@@ -64,6 +64,10 @@ class EmbeddedError(Exception):
     """The embedded database cannot run; the message says what to do about it."""
 
 
+class StartGivenUpError(EmbeddedError):
+    """Whoever wanted the server does not want it any more."""
+
+
 class EmbeddedPostgres:
     """The PostgreSQL that lives in a data directory."""
 
@@ -74,11 +78,17 @@ class EmbeddedPostgres:
         self._first_words = self._data / "postgres.log"
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None  # None also when found running.
+        self._sockets: Path | None = None  # Of the server that we have started.
         self._log_sizes: dict[Path, int] = {}  # When the server was started.
+        self._given_up = threading.Event()
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> str:
         """Start the server, or find it running; return how to connect to it."""
         deadline_s = real_monotonic_s() + timeout_s
+        if self._process is not None and self._process.poll() is not None:
+            self._process = (
+                None  # It has died since; what is left of it is treated as a stranger's.
+            )
         try:
             self._prepare_directory()
             dsn = None
@@ -96,11 +106,20 @@ class EmbeddedPostgres:
             raise EmbeddedError(explain(str(error), self._data)) from error
         return dsn
 
+    def give_up(self) -> None:
+        """Let a start under way in another thread end soon, with StartGivenUpError.
+
+        It may leave a server behind that is still starting, which `stop` stops.
+        """
+        self._given_up.set()
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Stop the server: open transactions are rolled back, committed ones are safe."""
         if (pid := self.pid) is None:
             return
-        sockets = lines_of(self._cluster / "postmaster.pid")[4:5]
+        sockets = {Path(line) for line in lines_of(self._cluster / "postmaster.pid")[4:5]}
+        if self._sockets is not None:  # Which a server that is just starting has not noted yet.
+            sockets.add(self._sockets)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)  # PostgreSQL calls this a fast shutdown.
         deadline_s = real_monotonic_s() + timeout_s
@@ -113,7 +132,7 @@ class EmbeddedPostgres:
             self._pause()
         self._process = None
         for directory in sockets:
-            remove_socket_directory(Path(directory))
+            remove_socket_directory(directory)
 
     @property
     def pid(self) -> int | None:
@@ -155,7 +174,8 @@ class EmbeddedPostgres:
         )
         write_whole(self._cluster / "groundwatch.conf", settings)
         hand_over(self._cluster / "groundwatch.conf", run_as)
-        sockets = socket_directory(self._data, run_as)
+        self._raise_if_given_up()
+        sockets = self._sockets = socket_directory(self._data, run_as)
         self._put_aside_stale_files(sockets)
         self._log_sizes = {log: log.stat().st_size for log in self._logs()}
         command = [*run_as.prefix, str(programs / "postgres"), "-D", str(self._cluster)]
@@ -220,10 +240,15 @@ class EmbeddedPostgres:
                     return dsn
             if self._process is None and not self._runs_without_lock() and self._nobody_lives():
                 return None
-            self._give_up_if_dead_or_late(deadline_s)
+            self._raise_if_given_up()
+            self._raise_if_dead_or_late(deadline_s)
             self._pause()
 
-    def _give_up_if_dead_or_late(self, deadline_s: float) -> None:
+    def _raise_if_given_up(self) -> None:
+        if self._given_up.is_set():
+            raise StartGivenUpError("PostgreSQL is not wanted any more while it starts.")
+
+    def _raise_if_dead_or_late(self, deadline_s: float) -> None:
         if self._process is not None and self._process.poll() is not None:
             raise EmbeddedError(explain(self._last_words(), self._data))
         if real_monotonic_s() > deadline_s:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from historian import embedded, server_places, server_user
-from historian.embedded import EmbeddedError, EmbeddedPostgres
+from historian.embedded import EmbeddedError, EmbeddedPostgres, StartGivenUpError
 from historian.server_places import find_programs
 
 ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -176,6 +177,36 @@ def test_committed_rows_survive_a_killed_server(data: Path) -> None:
     assert server.pid == again.pid != pid
     assert ask(dsn, "select word from remembered") == "committed"
     again.stop()
+
+
+def test_a_killed_server_is_started_again_by_whoever_started_it(data: Path) -> None:
+    server = EmbeddedPostgres(data)
+    dsn = server.start()
+    remember(dsn, "committed")
+    pid = server.pid
+    assert pid is not None
+    with closing(psycopg.connect(dsn)) as busy:
+        busy.execute("select 1")  # The process that serves it outlives the first one a little.
+        os.kill(pid, signal.SIGKILL)
+        while server.pid is not None:
+            pass
+
+        assert server.start() == dsn
+
+    assert server.pid not in (None, pid)
+    assert ask(dsn, "select word from remembered") == "committed"
+    server.stop()
+
+
+def test_a_start_that_nobody_wants_any_more_ends_and_leaves_nothing(data: Path) -> None:
+    server = EmbeddedPostgres(data)
+    server.give_up()
+
+    with pytest.raises(StartGivenUpError):
+        server.start()
+    server.stop()
+
+    assert not (data / "postgres" / "postmaster.pid").exists()
 
 
 def test_a_pid_that_has_been_given_to_another_program_misleads_nobody(data: Path) -> None:
