@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -12,9 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from historian.embedded import EmbeddedError, EmbeddedPostgres
+from historian.embedded import EmbeddedError, StartGivenUpError
 from historian.migration import MigrationError, migrate
 from ingest.invitation import invite
+from ingest.kept_database import kept_database
+from ingest.stopping import done_or_stopped
 from ingest.supervisor import Service, supervise
 from telemetry.clock import real_monotonic_s
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
@@ -50,26 +51,10 @@ def run_centre(settings: CentreSettings) -> int:
     """Run a centre until SIGTERM or SIGINT; return the exit code."""
     try:
         _check_before_anything_starts(settings)
-    except CentreCannotStartError as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT_START
-    database = None if settings.dsn else EmbeddedPostgres(settings.data)
-    try:
-        dsn = settings.dsn or _start(database)
-        return asyncio.run(_serve(settings, dsn))
+        return asyncio.run(_run(settings))
     except (CentreCannotStartError, EmbeddedError, MigrationError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
-    finally:
-        if database is not None:
-            # A second Ctrl-C must not leave the database half stopped.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            database.stop()
-
-
-def _start(database: EmbeddedPostgres | None) -> str:
-    assert database is not None
-    return database.start()
 
 
 def _check_before_anything_starts(settings: CentreSettings) -> None:
@@ -119,20 +104,39 @@ def _why_taken(host: str, port: int) -> str | None:
     return None
 
 
-async def _serve(settings: CentreSettings, dsn: str) -> int:
+async def _run(settings: CentreSettings) -> int:
+    stop = asyncio.Event()
+    asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
+    asked.add_done_callback(lambda _: stop.set())
+    await asyncio.sleep(0)  # Now signals are caught, and nothing that we start is left behind.
+    try:
+        if settings.dsn:
+            return await _serve(settings, settings.dsn, stop)
+        async with kept_database(settings.data, stop) as dsn:
+            return await _serve(settings, dsn, stop)
+    except StartGivenUpError:
+        return 0
+    finally:
+        asked.cancel()
+
+
+async def _serve(settings: CentreSettings, dsn: str, stop: asyncio.Event) -> int:
+    preparing = asyncio.create_task(_prepare(settings, dsn))
+    if not await done_or_stopped(preparing, stop):
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+        return 0
+    await preparing
+    return await supervise(_services(settings, dsn), stop)
+
+
+async def _prepare(settings: CentreSettings, dsn: str) -> None:
     applied = await migrate(dsn)
     if applied:
         log.info("schema brought up to date", applied=applied)
     link = await invite(dsn, f"http://{settings.host}:{settings.api_port}")
-    stop = asyncio.Event()
-    asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
-    asked.add_done_callback(lambda _: stop.set())
     if settings.ready_file is not None:
         _write_ready_file(settings, dsn, link)
-    try:
-        return await supervise(_services(settings, dsn), stop)
-    finally:
-        asked.cancel()
 
 
 def _write_ready_file(settings: CentreSettings, dsn: str, link: str) -> None:

@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import httpx
+import psycopg
 import pytest
 
+from historian.embedded import EmbeddedPostgres
+from historian.migration import LOCK_KEY
 from simulators.proving.demonstration import database_processes, free_ports
 from simulators.proving.processes import Worker, children_of, kill_now, start, wait_for_file
 from simulators.scenario import demo_site_text, read_scenario
@@ -115,6 +121,69 @@ async def test_a_killed_supervisor_takes_its_services_along(centre: Worker) -> N
     await until(lambda: not any(runs(one) for one in orphans))
 
 
+async def test_a_killed_database_is_started_again_and_all_goes_on(
+    centre: Worker, tmp_path: Path
+) -> None:
+    addresses = json.loads((tmp_path / "ready.json").read_text(encoding="utf-8"))
+    async with httpx.AsyncClient(base_url=addresses["api"], trust_env=False) as client:
+        await answers(client, "/readyz", 200)
+        before = services(centre, "ingest"), services(centre, "api")
+        postmaster = database_processes(tmp_path / "data")[0]
+
+        kill_now([postmaster])
+
+        await until(lambda: "is started again" in centre.last_words())
+        await until(lambda: postmaster not in database_processes(tmp_path / "data"))
+        await answers(client, "/readyz", 200)
+        await until(lambda: connected(addresses["dsn"]) == {"ingest", "actions"})
+    assert (services(centre, "ingest"), services(centre, "api")) == before
+    assert await centre.stop() == 0
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["postgres.draft", "postgres/postmaster.pid"])
+@pytest.mark.usefixtures("cleared")
+async def test_an_end_while_the_database_starts_leaves_nobody(
+    tmp_path: Path, site_file: Path, signal_number: signal.Signals, moment: str
+) -> None:
+    worker = await start("centre", arguments(site_file, tmp_path), tmp_path)
+    await wait_for_file(tmp_path / "data" / moment, worker, WITHIN_S)
+
+    worker.process.send_signal(signal_number)
+    worker.process.send_signal(signal_number)  # Who is impatient does no harm.
+
+    assert await ended(worker) == 0
+    assert processes_of(tmp_path) == []
+    assert "Traceback" not in worker.last_words()
+
+
+@pytest.mark.usefixtures("cleared")
+async def test_an_end_while_the_schema_is_brought_up_to_date_leaves_nobody(
+    tmp_path: Path, site_file: Path
+) -> None:
+    database = EmbeddedPostgres(tmp_path / "data")
+    dsn = await asyncio.to_thread(database.start)
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
+        await other.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
+        worker = await start("centre", arguments(site_file, tmp_path), tmp_path)
+        await until(lambda: "migrate" in connected(dsn))
+
+        worker.process.terminate()
+
+        assert await ended(worker) == 0
+    assert database.pid is None
+    assert processes_of(tmp_path) == []
+    assert "Traceback" not in worker.last_words()
+
+
+@pytest.fixture
+def cleared(tmp_path: Path) -> Iterator[None]:
+    """What a test has left behind, having failed, is ended all the same."""
+    yield
+    kill_now(processes_of(tmp_path))
+
+
 def runs(process_id: int) -> bool:
     """Whether a process does anything; an ended one that nobody has asked about is a bare name."""
     try:
@@ -154,3 +223,40 @@ async def port_answers(port: int) -> None:
                 writer.close()
                 await writer.wait_closed()
                 return
+
+
+async def answers(client: httpx.AsyncClient, path: str, code: int) -> None:
+    """Wait until an address of the API answers as it should."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            try:
+                if (await client.get(path)).status_code == code:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def connected(dsn: str) -> set[str]:
+    """Parts of ingest, or whoever prepares the database, that are connected to it now."""
+    try:
+        with psycopg.connect(dsn) as conn:
+            rows = conn.execute("select application_name from pg_stat_activity").fetchall()
+    except psycopg.OperationalError:
+        return set()
+    parts = {name.removeprefix("groundwatch ") for (name,) in rows}
+    return parts & {"migrate", "ingest", "actions"}
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes that were started with something in this folder, or work in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+            place = (process / "cwd").readlink()
+        except OSError:
+            continue
+        if os.fsencode(folder) in words or place.is_relative_to(folder):
+            found.append(int(process.name))
+    return found

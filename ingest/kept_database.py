@@ -1,0 +1,72 @@
+"""The embedded database below a centre: started, watched, and started again when it ends.
+
+The services connect again by themselves, so a database that has died (out of memory, a full
+disk, a hand that slipped) is an interruption of seconds: edges keep in their spools what comes
+meanwhile. Starting and stopping wait in a thread, so that signals are heard all the time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import structlog
+
+from historian.embedded import EmbeddedError, EmbeddedPostgres, StartGivenUpError
+from ingest.stopping import done_or_stopped, pause
+
+LOOK_EVERY_S = 1.0
+START_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # When it does not start, a disk that is full say.
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def kept_database(data: Path, stop: asyncio.Event) -> AsyncIterator[str]:
+    """Keep an embedded database running while we are inside; say how to connect to it.
+
+    Raises StartGivenUpError when told to stop before it runs. Whatever happens, it is stopped
+    in the end, also a half-started one; no signal cuts that short, since all are caught.
+    """
+    database = EmbeddedPostgres(data)
+    try:
+        dsn = await _start(database, stop)
+        watching = asyncio.create_task(_watch(database, stop), name="database")
+        watching.add_done_callback(lambda _: stop.set())  # Nobody works on without a watch.
+        try:
+            yield dsn
+        finally:
+            stop.set()
+            await watching
+    finally:
+        await asyncio.to_thread(database.stop)
+
+
+async def _start(database: EmbeddedPostgres, stop: asyncio.Event) -> str:
+    starting = asyncio.create_task(asyncio.to_thread(database.start))
+    if not await done_or_stopped(starting, stop):
+        database.give_up()
+    return await starting
+
+
+async def _watch(database: EmbeddedPostgres, stop: asyncio.Event) -> None:
+    failures = 0
+    while not stop.is_set():
+        if database.pid is not None:
+            await pause(stop, LOOK_EVERY_S)
+            continue
+        if failures == 0:
+            log.error("the embedded database has ended and is started again")
+        try:
+            await _start(database, stop)
+        except StartGivenUpError:
+            return
+        except (EmbeddedError, psycopg.Error) as error:
+            pause_s = START_AGAIN_S[min(failures, len(START_AGAIN_S) - 1)]
+            failures += 1
+            log.error("the embedded database does not start", error=str(error), again_s=pause_s)  # noqa: TRY400
+            await pause(stop, pause_s)
+        else:
+            failures = 0
+            log.info("the embedded database runs again")
