@@ -12,34 +12,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from uuid import UUID, uuid4
+from typing import Final, Literal
+from uuid import UUID
 
+from edge_agent.salvage import Succession, renew_file
+from edge_agent.spool_file import (
+    APPEND,
+    DELETE,
+    Transaction,
+    finish_taking_place,
+    is_damage,
+    open_file,
+)
 from telemetry.ranges import Range, RangeSet
 
 KEPT_US: Final = 7 * 24 * 3600 * 1_000_000  # A restored centre can ask for a week again.
 FREED_TO: Final = 0.9  # Of the cap, so that freeing is not needed at every append.
-CHECK_BYTES_MAX: Final = 256 << 20  # Checking a longer file would keep the edge from sampling.
 
-CREATE = """
-    create table if not exists stream (epoch text not null);
-    create table if not exists block (
-        seq integer primary key autoincrement,
-        content blob not null,
-        scans integer not null,
-        readings integer not null,
-        acknowledged integer not null default 0  -- microseconds since 1970; 0: not yet
-    );
-    create index if not exists block_acknowledged on block (acknowledged) where acknowledged > 0;
-    create index if not exists block_waiting on block (seq) where acknowledged = 0;
-"""
-APPEND = "insert into block (content, scans, readings) values (?, ?, ?)"
 READ = "select content from block where seq = ?"
 READ_LEDGER = "select seq, content from block order by seq"
 READ_NEWEST = "select content from block order by seq desc limit ?"
-READ_UNACKNOWLEDGED = (
-    "select content, scans, readings from block where acknowledged = 0 order by seq"
-)
 READ_ANY_UNACKNOWLEDGED = "select 1 from block where acknowledged = 0 limit 1"
 READ_RANGES = """
     select min(seq), max(seq)
@@ -53,8 +45,9 @@ READ_OLDEST_ACKNOWLEDGED = (
     "select seq, length(content) from block where acknowledged > 0 order by seq"
 )
 READ_OLDEST = "select seq, length(content) from block order by seq"
-DELETE = "delete from block where seq = ?"
 READ_BYTES = "select coalesce(sum(length(content)), 0) from block"
+READ_LOSSES = "select seq, reason from loss"
+FORGET_LOSS = "delete from loss where seq between ? and ?"
 READ_LAST_SEQ = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'block'"
 
 
@@ -75,6 +68,7 @@ class SpoolBlock:
 class Appended:
     """What became of the blocks to be kept."""
 
+    epoch: UUID  # Of the stream that they are in.
     seqs: list[int]
     dropped: list[Range]  # Given up without having been delivered, because the cap was reached.
 
@@ -86,22 +80,19 @@ class Spool:
         self.path = path
         self._bytes_max = bytes_max
         self._lock = _lock(path)
-        self.moved_aside: Path | None = None
+        self.succession: Succession | None = None  # When this file took the place of another.
         self.held = RangeSet()
+        self.losses: dict[int, str] = {}  # Numbers that stand for what is gone, and why.
         self.next_seq = 1
         self._bytes = 0
         try:
-            self._database = _open(path)
-        except sqlite3.OperationalError as error:
+            self._open_any()
+        except (sqlite3.DatabaseError, OSError) as error:
             os.close(self._lock)
             raise SpoolError(
                 f"the spool {path} cannot be opened: {error}; give the edge agent a place "
                 "that it may write to, with room on the disk"
             ) from error
-        except sqlite3.DatabaseError:
-            self.moved_aside = _move_aside(path, "corrupt")
-            self._database = _open(path)
-        self._load()
 
     def append(self, blocks: Sequence[SpoolBlock], at_us: int) -> Appended:
         """Keep blocks in one durable transaction; return their numbers.
@@ -125,7 +116,7 @@ class Spool:
         for seq in seqs:
             self.held.add(seq)
             self.next_seq = seq + 1
-        return Appended(seqs, dropped.to_list())
+        return Appended(self.epoch, seqs, dropped.to_list())
 
     def read(self, seqs: Iterable[int], bytes_max: int) -> list[tuple[int, bytes]]:
         """Read blocks in order, as many as fit; a number that is gone is left out."""
@@ -140,15 +131,20 @@ class Spool:
             blocks.append((seq, row[0]))
         return blocks
 
-    def acknowledge(self, ranges: Iterable[Range], at_us: int) -> None:
+    def acknowledge(self, ranges: Sequence[Range], at_us: int) -> None:
         """Note what the centre has committed, and free what has been kept long enough."""
         # A lost acknowledgement does no harm, so it need not wear the disk out.
         self._database.execute("pragma synchronous=normal")
         try:
             with self._transaction() as cursor:
-                cursor.executemany(ACKNOWLEDGE, [(at_us, first, last) for first, last in ranges])
+                for first, last in ranges:
+                    cursor.execute(ACKNOWLEDGE, (at_us, first, last))
+                    cursor.execute(FORGET_LOSS, (first, last))
         finally:
             self._database.execute("pragma synchronous=full")
+        for first, last in ranges:
+            for seq in [one for one in self.losses if first <= one <= last]:
+                del self.losses[seq]
         self._free(READ_OLD, (at_us - KEPT_US,), until_bytes=0)
 
     def ask_again(self, ranges: Iterable[Range]) -> None:
@@ -164,24 +160,16 @@ class Spool:
         """Read the contents of the newest blocks."""
         return [row[0] for row in self._database.execute(READ_NEWEST, (blocks,))]
 
-    def renew(self) -> None:
-        """Begin a new epoch with what was not delivered: the centre knows better than this file.
+    def begin_anew(self, why: Literal["corrupt", "outdated"]) -> Succession:
+        """Begin a new stream, in a new file, with what was not delivered.
 
-        That happens when the file is an old copy. Its numbers may stand for other blocks at
-        the centre, so what is left is sent under new ones.
+        That is so when the file is damaged, or an old copy: then its numbers may stand for other
+        blocks at the centre. Until this has succeeded every other use of the spool fails.
         """
-        rows = self._database.execute(READ_UNACKNOWLEDGED).fetchall()
         self._database.close()
-        self.moved_aside = _move_aside(self.path, "outdated")
-        self._database = _open(self.path)
-        self._load()
-        self.append([SpoolBlock(*row) for row in rows], 0)
-
-    def abandon(self) -> None:
-        """Move a file aside that turned out to be damaged; the next start makes another."""
-        self._database.close()
-        self.moved_aside = _move_aside(self.path, "corrupt")
-        os.close(self._lock)
+        self.succession = renew_file(self.path, why)
+        self._open()
+        return self.succession
 
     def close(self) -> None:
         """Close the file; what was appended is in it."""
@@ -190,9 +178,29 @@ class Spool:
         self._database.close()
         os.close(self._lock)
 
+    def _open_any(self) -> None:
+        """Open the file, or a new one with what is left of it."""
+        finish_taking_place(self.path)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.succession = renew_file(self.path, "corrupt")
+            self._open()
+
+    def _open(self) -> None:
+        self._database = open_file(self.path)
+        try:
+            self._load()
+        except BaseException:
+            self._database.close()
+            raise
+
     def _load(self) -> None:
         self.epoch = UUID(self._database.execute("select epoch from stream").fetchone()[0])
         self.held = RangeSet(self._database.execute(READ_RANGES))
+        self.losses = dict(self._database.execute(READ_LOSSES))
         self.next_seq = self._database.execute(READ_LAST_SEQ).fetchone()[0] + 1
         self._bytes = self._database.execute(READ_BYTES).fetchone()[0]
 
@@ -232,53 +240,14 @@ class Spool:
         self._bytes -= freed_bytes
         return freed
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._database)
-
-
-class _Transaction:
-    """Commit at the end, or roll everything back."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> sqlite3.Cursor:
-        return self._database.execute("begin immediate")
-
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        if kind is None:
-            self._database.execute("commit")
-        elif self._database.in_transaction:  # SQLite may have rolled back by itself.
-            self._database.execute("rollback")
+    def _transaction(self) -> Transaction:
+        return Transaction(self._database)
 
 
 def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
     """Read every block of a spool, also of one in use, in the order of the numbers."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         yield from database.execute(READ_LEDGER)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("pragma journal_mode=wal")
-        database.execute("pragma synchronous=full")
-        _check(database, path.stat().st_size)
-        database.executescript(CREATE)
-        if database.execute("select epoch from stream").fetchone() is None:
-            database.execute("insert into stream values (?)", (str(uuid4()),))
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _check(database: sqlite3.Connection, size: int) -> None:
-    """Raise `sqlite3.DatabaseError` when the file is damaged and short enough to see it soon."""
-    if size <= CHECK_BYTES_MAX:
-        (told,) = database.execute("pragma quick_check(1)").fetchone()
-        if told != "ok":
-            raise sqlite3.DatabaseError(told)
 
 
 def _lock(path: Path) -> int:
@@ -294,16 +263,3 @@ def _lock(path: Path) -> int:
             "or give this one a spool of its own"
         ) from error
     return lock
-
-
-def _move_aside(path: Path, why: str) -> Path:
-    """Rename a file that cannot be used, so that people may still look at it."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.{why}-{number}")).exists():
-        number += 1
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
-    return aside

@@ -20,7 +20,7 @@ from websockets.exceptions import (
 
 from edge_agent.settings import SettingsError, read_token
 from edge_agent.spool import Appended
-from edge_agent.storing import SpoolThread, StoreFailedError
+from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
 from edge_agent.waiting import happens_within
 from telemetry.clock import real_monotonic_s
 from telemetry.frames import FRAME_BYTES_MAX, ProtocolError
@@ -86,7 +86,7 @@ class Uplink:
     def appended(self, appended: Appended) -> None:
         """Learn what became of blocks in the spool."""
         self._drained.clear()
-        if self._side is not None:
+        if self._side is not None and self._side.epoch == appended.epoch:
             for seq in appended.seqs:
                 self._side.appended(seq)
             for first, last in appended.dropped:
@@ -124,6 +124,9 @@ class Uplink:
             except StoreFailedError as error:
                 retry_s = STORE_RETRY_S
                 self._tell_down("spool", f"the spool cannot be read: {error}")
+            except StreamEndedError as error:
+                retry_s = 0.0
+                self._tell_down("renewed", str(error))
             except (OSError, WebSocketException, TimeoutError) as error:
                 self._tell_down("unreachable", str(error) or type(error).__name__)
             finally:
@@ -161,12 +164,21 @@ class Uplink:
     async def _converse(self, socket: ClientConnection) -> None:
         state = await self._spool.state()
         side = EdgeSide(site=self._site, edge=self._edge, epoch=state.epoch)
-        for frame in side.opened(held=state.held, next_seq=state.next_seq, at_s=real_monotonic_s()):
+        frames = side.opened(
+            held=state.held,
+            losses=state.losses,
+            next_seq=state.next_seq,
+            at_s=real_monotonic_s(),
+        )
+        for frame in frames:
             await socket.send(frame)
         self._owed = []
         self._side = side
         # What was appended while the state was read may be missing in it.
-        for first, last in (await self._spool.state()).held.without(state.held):
+        now = await self._spool.state()
+        if now.epoch != state.epoch:
+            raise StreamEndedError("the spool has begun a new stream")
+        for first, last in now.held.without(state.held):
             for seq in range(first, last + 1):
                 side.appended(seq)
         halves = [
@@ -193,19 +205,19 @@ class Uplink:
         events, frames = side.received(message, at_s=real_monotonic_s())
         self._owed += frames
         for event in events:
-            await self._learn(event)
+            await self._learn(side, event)
         if side.is_drained:
             self._drained.set()
         self._wake.set()
 
-    async def _learn(self, event: EdgeEvent) -> None:
+    async def _learn(self, side: EdgeSide, event: EdgeEvent) -> None:
         match event:
             case Welcomed(delivered, missing):
                 self._tell_up()
-                await self._spool.acknowledge(delivered)
-                await self._spool.ask_again(missing)
+                await self._spool.acknowledge(side.epoch, delivered)
+                await self._spool.ask_again(side.epoch, missing)
             case Released(ranges):
-                await self._spool.acknowledge(ranges)
+                await self._spool.acknowledge(side.epoch, ranges)
             case BlockRejected(seq, reason, message):
                 log.error("block quarantined by the centre", seq=seq, reason=reason, why=message)
             case Refused(code, message):
@@ -216,7 +228,7 @@ class Uplink:
                     "the spool is an old copy; what is left of it is sent as a new stream",
                     highest_at_centre=highest,
                 )
-                await self._spool.renew()
+                await self._spool.renew(side.epoch)
                 raise RefusedError("the line is made again for the new stream", retry_s=0.0)
 
     async def _send(self, socket: ClientConnection, side: EdgeSide) -> None:
@@ -228,9 +240,11 @@ class Uplink:
         log.warning("the centre does not acknowledge; the line is made again")
 
     async def _send_blocks(self, socket: ClientConnection, side: EdgeSide) -> None:
+        if self._spool.epoch != side.epoch:
+            raise StreamEndedError("the spool has begun a new stream")
         await self._send_owed(socket)
         while numbers := side.next_to_send():
-            blocks = await self._spool.read(numbers, side.room_bytes)
+            blocks = await self._spool.read(side.epoch, numbers, side.room_bytes)
             present = {seq for seq, _ in blocks}
             last = max(present, default=numbers[-1])
             for seq in numbers:

@@ -33,7 +33,7 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     site: Annotated[str, msgspec.Meta(max_length=63)]
     edge: Annotated[str, msgspec.Meta(max_length=63)]
     epoch: UUID
-    lowest_held: Seq  # Equal to next_seq when the spool is empty.
+    lowest_held: Seq  # All below are lost. Equal to next_seq when the spool is empty.
     next_seq: Seq
 
 

@@ -10,7 +10,7 @@ one end, `ingest` the other.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -92,27 +92,36 @@ class EdgeSide:
     def __init__(self, *, site: str, edge: str, epoch: UUID) -> None:
         self._site = site
         self._edge = edge
-        self._epoch = epoch
+        self.epoch = epoch
         self._welcome = False
         self._lowest_held = 1
         self._next_seq = 1
+        self._losses: Mapping[int, str] = {}
         self._held = RangeSet()  # In the spool, as far as it matters to this connection.
         self._unsent = RangeSet()
         self._in_flight: dict[int, int] = {}  # Number and bytes.
         self._waiting_since_s: float | None = None
 
-    def opened(self, *, held: RangeSet, next_seq: int, at_s: float) -> list[bytes]:
-        """Begin a connection with what the spool holds, acknowledged or not."""
+    def opened(
+        self, *, held: RangeSet, next_seq: int, at_s: float, losses: Mapping[int, str] | None = None
+    ) -> list[bytes]:
+        """Begin a connection with what the spool holds, acknowledged or not.
+
+        `losses` are numbers that stand for what was gone before it had one in this stream, each
+        with the reason that the centre is to learn.
+        """
         self._welcome = False
         self._held = held.copy()
         self._next_seq = next_seq
-        self._lowest_held = min((first for first, _ in held), default=next_seq)
+        self._losses = losses or {}
+        # A number whose loss has a reason counts as held: nobody else may declare it.
+        self._lowest_held = min([*(first for first, _ in held), *self._losses, next_seq])
         self._unsent = RangeSet()
         self._in_flight = {}
         self._waiting_since_s = at_s
         return [
             encode_frame(
-                Hello(PROTOCOL, self._site, self._edge, self._epoch, self._lowest_held, next_seq)
+                Hello(PROTOCOL, self._site, self._edge, self.epoch, self._lowest_held, next_seq)
             )
         ]
 
@@ -198,8 +207,11 @@ class EdgeSide:
         self._welcome = True
         self._waiting_since_s = None
         self._unsent = self._held.without(delivered)
-        gone = self._held.union(delivered).holes(self._lowest_held, self._next_seq - 1)
-        lost = [encode_frame(Lost(first, last, NO_LONGER_HELD)) for first, last in gone]
+        gone = RangeSet(self._held.union(delivered).holes(self._lowest_held, self._next_seq - 1))
+        told = [seq for seq in self._losses if seq in gone]
+        lost = [encode_frame(Lost(seq, seq, self._losses[seq])) for seq in told]
+        for first, last in gone.without(RangeSet((seq, seq) for seq in told)):
+            lost.append(encode_frame(Lost(first, last, NO_LONGER_HELD)))
         return [Welcomed(delivered.to_list(), self._unsent.to_list())], lost
 
     def _settle(self, ranges: Iterable[Range], at_s: float) -> list[EdgeEvent]:

@@ -25,6 +25,7 @@ class CentreDouble:
         self.delivered: dict[str, RangeSet] = defaultdict(RangeSet)
         self.contents: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         self.lost: list[tuple[int, int]] = []
+        self.reasons: list[str] = []  # Of what was lost, as the edge gave them.
         self.connections = 0
         self.committing = True  # Otherwise blocks are received and forgotten.
         self._changed = asyncio.Condition()
@@ -89,6 +90,7 @@ class CentreDouble:
                     frames = side.committed([(event.seq, event.seq)])
                 elif isinstance(event, LostDeclared):
                     self.lost.append((event.first, event.last))
+                    self.reasons.append(event.reason)
                     self.delivered[epoch].add(event.first, event.last)
                     frames = side.committed([(event.first, event.last)])
                 else:

@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from centre_double import TOKEN, CentreDouble, centre_double
 from modbus_bench import SPARSE_UNIT, Bench
+from waiting import until
 
 from edge_agent.agent import run
 from edge_agent.settings import EdgeSettings
@@ -115,9 +117,9 @@ async def agent(settings: EdgeSettings) -> AsyncIterator[asyncio.Event]:
 
 async def spooled(settings: EdgeSettings, blocks: int) -> None:
     """Wait until the spool holds so many blocks; a file tells nobody when it grows."""
-    async with asyncio.timeout(20):
-        while not settings.spool.exists() or len(list(read_ledger(settings.spool))) < blocks:
-            await asyncio.sleep(0.05)
+    await until(
+        lambda: settings.spool.exists() and len(list(read_ledger(settings.spool))) >= blocks
+    )
 
 
 def readings_of(blocks: list[ScanBlock], name: str) -> tuple[Any, Any, Any]:
@@ -278,6 +280,52 @@ async def test_a_failing_read_of_the_disk_stops_neither_polling_nor_delivery(
 
     assert failures == 0
     assert (np.diff(sampled_us) == round(PERIOD_S * 1e6)).all()
+
+
+def damage_under_way(spool: Path) -> None:
+    """Overwrite a spool in use, and have its user look at it again instead of at its memory."""
+    with closing(sqlite3.connect(spool, isolation_level=None)) as database:
+        database.execute("pragma wal_checkpoint(truncate)")
+        with spool.open("r+b") as file:
+            file.seek(4096)
+            file.write(os.urandom(spool.stat().st_size - 4096))
+        database.execute("pragma user_version = 1")
+
+
+async def test_a_spool_that_is_damaged_while_running_costs_no_scan_to_come(
+    bench: Bench, tmp_path: Path
+) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        begin(settings)
+        async with agent(settings):
+            await centre.wait_for_blocks(3)
+            await asyncio.to_thread(damage_under_way, settings.spool)
+            await centre.wait_until(lambda: len(centre.contents) == 2)
+            had = len(centre.blocks)
+            await centre.wait_for_blocks(had + 3)
+        sampled_us, _, _ = readings_of(centre.blocks, "one")
+
+    assert (np.diff(sampled_us) == round(PERIOD_S * 1e6)).all()
+    assert centre.lost == [(1, 1)]
+    assert centre.reasons[0].startswith("the edge's spool was damaged")
+
+
+async def test_a_spool_that_is_damaged_while_nobody_runs_delays_no_start(
+    bench: Bench, tmp_path: Path
+) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+        begin(settings)
+        async with agent(settings):
+            await centre.wait_for_blocks(2)
+        settings.spool.write_bytes(os.urandom(settings.spool.stat().st_size))
+        had = len(centre.blocks)
+        async with agent(settings), asyncio.timeout(10):
+            await centre.wait_for_blocks(had + 1)
+
+    assert len(centre.contents) == 2
+    assert centre.lost == [(1, 1)]
 
 
 async def test_a_restart_takes_no_instant_twice(bench: Bench, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_blocks_and_their_stream_survive_a_restart(path: Path) -> None:
         assert spool.epoch == epoch
         assert spool.held.to_list() == [(1, 2)]
         assert spool.next_seq == 3
-        assert spool.moved_aside is None
+        assert spool.succession is None
         assert [content[:1] for _, content in spool.read([1, 2], ROOM)] == [b"a", b"b"]
     assert [seq for seq, _ in read_ledger(path)] == [1, 2]
 
@@ -162,16 +162,20 @@ def test_a_damaged_file_is_moved_aside_and_a_new_stream_begins(path: Path) -> No
         file.write(os.urandom(40_000))
 
     with opened(path) as spool:
-        assert spool.moved_aside is not None
-        assert spool.moved_aside.exists()
+        assert spool.succession is not None
+        assert spool.succession.aside.exists()
         assert spool.epoch != epoch
-        assert spool.append([block()], NOW).seqs == [1]
+        assert spool.losses.keys() == {1}
+        assert "unknown" in spool.losses[1]
+        assert spool.append([block()], NOW).seqs == [2]
 
 
 def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with opened(path) as spool:
-        assert spool.moved_aside == path.with_name("spool.db.corrupt-1")
+        assert spool.succession is not None
+        assert spool.succession.aside == path.with_name("spool.db.corrupt-1")
+        assert spool.succession.blocks == 0
 
 
 def test_an_old_copy_begins_a_new_stream_with_what_is_left(path: Path) -> None:
@@ -179,10 +183,11 @@ def test_an_old_copy_begins_a_new_stream_with_what_is_left(path: Path) -> None:
         epoch = spool.epoch
         spool.append([block(letter=b"a"), block(letter=b"b"), block(letter=b"c")], NOW)
         spool.acknowledge([(1, 2)], NOW)
-        spool.renew()
+        spool.begin_anew("outdated")
         assert spool.epoch != epoch
         assert spool.held.to_list() == [(1, 1)]
         assert spool.read([1], ROOM)[0][1][:1] == b"c"
+        assert spool.losses == {}
 
 
 def test_two_agents_never_share_a_spool(path: Path) -> None:

@@ -53,6 +53,26 @@ def test_news_of_blocks_may_come_in_any_order() -> None:
     assert edge.next_to_send() == [10, 11]
 
 
+def test_what_was_lost_before_it_had_a_number_is_declared_with_its_reason() -> None:
+    edge = EdgeSide(site="mine", edge="edge", epoch=EPOCH)
+    (hello,) = edge.opened(
+        held=RangeSet([(3, 4), (6, 7)]), next_seq=8, at_s=0.0, losses={1: "fire", 5: "flood"}
+    )
+    centre = CentreSide()
+    centre.received(hello)
+    (welcome,), nothing = centre.welcome(RangeSet())
+    _, frames = edge.received(welcome, at_s=0.0)
+
+    assert nothing == []
+    told = [event for frame in frames for event in centre.received(frame)]
+    assert {(one.first, one.last, one.reason) for one in told if isinstance(one, LostDeclared)} == {
+        (1, 1, "fire"),
+        (2, 2, "the edge no longer holds these blocks"),
+        (5, 5, "flood"),
+    }
+    assert edge.next_to_send() == [3, 4, 6, 7]
+
+
 def test_an_old_copy_of_a_spool_is_recognised() -> None:
     edge, centre, hello = opened(RangeSet([(1, 5)]), 6)
     centre.received(hello)
