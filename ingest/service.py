@@ -17,6 +17,7 @@ from ingest.inbox import Inbox
 from ingest.line import open_line
 from ingest.opening import open_site
 from ingest.pipeline import Pipeline
+from ingest.supervisor import TAKEN_OVER
 from telemetry.clock import Clock, MachineClock, SharedClock
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.site_file import SiteFileError
@@ -48,12 +49,18 @@ def run_ingest(settings: IngestSettings) -> int:
     except (SiteFileError, RegistrationError, DestinationsError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
+    except OwnershipLostError as error:
+        return _give_way(error)
     except ExceptionGroup as errors:
         lost, others = errors.split(OwnershipLostError)
         if lost is None or others is not None:
             raise
-        log.error("another ingest has taken over", error=str(lost.exceptions[0]))  # noqa: TRY400
-        return 1
+        return _give_way(lost.exceptions[0])
+
+
+def _give_way(error: Exception) -> int:
+    log.error("another ingest has taken over", error=str(error))
+    return TAKEN_OVER
 
 
 async def _run(settings: IngestSettings) -> int:
