@@ -96,6 +96,10 @@ def serve(
     open_without_encryption: Annotated[
         bool, typer.Option(help="Listen beyond this machine although nothing is encrypted.")
     ] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="The page's address behind a proxy, like https://mine.example."),
+    ] = None,
 ) -> None:
     """Run a centre: database, ingest, API with page, and notifications."""
     from ingest.centre import CentreSettings, run_centre
@@ -111,6 +115,7 @@ def serve(
         webhooks=webhooks,
         ready_file=ready_file,
         open_without_encryption=open_without_encryption,
+        origins=tuple(one.rstrip("/") for one in origin or ()),
     )
     raise typer.Exit(run_centre(settings))
 

@@ -6,8 +6,10 @@ meanwhile. Starting and stopping wait in a thread, so that signals are heard all
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -29,7 +31,37 @@ async def kept_database(data: Path, stop: asyncio.Event) -> AsyncIterator[str]:
     Raises StartGivenUpError when told to stop before it runs. Whatever happens, it is stopped
     in the end, also a half-started one; no signal cuts that short, since all are caught.
     """
-    database = EmbeddedPostgres(data)
+    with _for_us_alone(data):
+        async with _kept(EmbeddedPostgres(data), stop) as dsn:
+            yield dsn
+
+
+@contextmanager
+def _for_us_alone(data: Path) -> Iterator[None]:
+    """Hold a folder's lock: a second centre here would end the database under the first."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(data / "centre.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise EmbeddedError(
+            f"The data folder {data} can't be used ({error.strerror}).\n"
+            "Remedy: name a folder that this user may write to with --data."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise EmbeddedError(
+            f"The data folder {data} is in use by another centre.\n"
+            "Remedy: stop that one, or name another folder with --data."
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(lock)
+
+
+@asynccontextmanager
+async def _kept(database: EmbeddedPostgres, stop: asyncio.Event) -> AsyncIterator[str]:
     try:
         dsn = await _start(database, stop)
         watching = asyncio.create_task(_watch(database, stop), name="database")

@@ -79,6 +79,68 @@ async def test_an_open_door_must_be_asked_for(tmp_path: Path, site_file: Path) -
     assert "--open-without-encryption" in worker.last_words()
 
 
+async def test_a_wrong_webhooks_file_starts_nothing(tmp_path: Path, site_file: Path) -> None:
+    webhooks = tmp_path / "webhooks.toml"
+    webhooks.write_text('[[webhook]]\nid = "one"\nurl = "ftp://nowhere"\n', encoding="utf-8")
+
+    worker = await start(
+        "centre", arguments(site_file, tmp_path, "--webhooks", str(webhooks)), tmp_path
+    )
+
+    assert await ended(worker) == CANNOT_START
+    assert "webhooks.toml" in worker.last_words()
+    assert not (tmp_path / "data").exists()
+
+
+async def test_two_services_do_not_share_a_port(tmp_path: Path, site_file: Path) -> None:
+    (port,) = free_ports(1)
+
+    worker = await start(
+        "centre",
+        [*arguments(site_file, tmp_path), "--port", str(port), "--line-port", str(port)],
+        tmp_path,
+    )
+
+    assert await ended(worker) == CANNOT_START
+    assert "must differ" in worker.last_words()
+
+
+async def test_a_second_centre_leaves_the_first_ones_folder_alone(
+    centre: Worker, tmp_path: Path, site_file: Path
+) -> None:
+    second = await start("second", arguments(site_file, tmp_path), tmp_path)
+
+    assert await ended(second) == CANNOT_START
+    assert "in use by another centre" in second.last_words()
+    assert database_processes(tmp_path / "data") != []
+    assert centre.runs
+
+
+async def test_behind_a_proxy_the_link_and_the_page_use_its_address(
+    tmp_path: Path, site_file: Path
+) -> None:
+    ready = tmp_path / "ready.json"
+    origin = "https://mine.example"
+    worker = await start(
+        "centre",
+        arguments(site_file, tmp_path, "--ready-file", str(ready), "--origin", origin),
+        tmp_path,
+    )
+    try:
+        await wait_for_file(ready, worker, WITHIN_S)
+        addresses = json.loads(ready.read_text(encoding="utf-8"))
+        assert addresses["sign_in"].startswith(f"{origin}/#code=")
+        await port_answers(int(addresses["api"].rpartition(":")[2]))
+        code = addresses["sign_in"].partition("#code=")[2]
+        async with httpx.AsyncClient(base_url=addresses["api"]) as client:
+            answer = await client.post(
+                "/api/v1/session", json={"code": code}, headers={"Origin": origin}
+            )
+        assert answer.is_success
+    finally:
+        await worker.stop()
+
+
 @pytest.fixture
 async def centre(tmp_path: Path, site_file: Path) -> AsyncIterator[Worker]:
     """A centre that works."""
