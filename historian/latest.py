@@ -17,20 +17,27 @@ from telemetry.quality import Quality
 MAKE_INCOMING = """
     create temporary table if not exists incoming_latest (
         site_id integer, group_id integer, time timestamptz,
-        raw double precision[], value double precision[], quality smallint[]
+        raw double precision[], value double precision[], quality smallint[],
+        stream_id integer, monotonic_us bigint, received_at timestamptz
     ) on commit delete rows
 """
 COPY_INCOMING = """
-    copy incoming_latest (site_id, group_id, time, raw, value, quality) from stdin (format binary)
+    copy incoming_latest (site_id, group_id, time, raw, value, quality,
+                          stream_id, monotonic_us, received_at)
+    from stdin (format binary)
 """
 # Of several scans of one group the newest counts, and none that is older than what is known.
 UPSERT = """
-    insert into latest (site_id, group_id, time, raw, value, quality, silent, flush_id)
-    select distinct on (group_id) site_id, group_id, time, raw, value, quality, false, %s
+    insert into latest (site_id, group_id, time, raw, value, quality, silent, flush_id,
+                        stream_id, monotonic_us, received_at)
+    select distinct on (group_id) site_id, group_id, time, raw, value, quality, false, %s,
+                                  stream_id, monotonic_us, received_at
     from incoming_latest where site_id = %s order by group_id, time desc
     on conflict (site_id, group_id) do update set
         time = excluded.time, raw = excluded.raw, value = excluded.value,
-        quality = excluded.quality, silent = false, flush_id = excluded.flush_id
+        quality = excluded.quality, silent = false, flush_id = excluded.flush_id,
+        stream_id = excluded.stream_id, monotonic_us = excluded.monotonic_us,
+        received_at = excluded.received_at
     where latest.time <= excluded.time
 """
 MARK_SILENT = """
@@ -41,6 +48,19 @@ READ = """
     select group_id, time, raw, value, quality, silent, flush_id
     from latest where site_id = %s order by group_id
 """
+READ_ANCHORS = """
+    select group_id, time, stream_id, monotonic_us, received_at
+    from latest where site_id = %s and stream_id is not null
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The clocks at a group's newest scan; the next is judged by them if its stamp is wrong."""
+
+    stream_id: int
+    monotonic_us: int  # By the edge.
+    received_us: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +74,7 @@ class LatestScan:
     quality: NDArray[np.int16]  # [slot]
     silent: bool = False  # No scan for longer than three periods.
     flush_id: int = 0  # Set when read: the flush that changed it last.
+    anchor: Anchor | None = None  # None: calculated.
 
 
 async def write_latest(
@@ -103,6 +124,15 @@ async def read_latest(connection: AsyncConnection, site_id: int) -> list[LatestS
     ]
 
 
+async def read_anchors(connection: AsyncConnection, site_id: int) -> dict[int, tuple[int, Anchor]]:
+    """Return by group_id the instant at which the newest scan was judged, and its clocks."""
+    cursor = await connection.execute(READ_ANCHORS, [site_id])
+    return {
+        group_id: (instant_us(time), Anchor(stream_id, monotonic_us, instant_us(received_at)))
+        for group_id, time, stream_id, monotonic_us, received_at in await cursor.fetchall()
+    }
+
+
 def _alike(rows: Sequence[LatestScan]) -> list[list[LatestScan]]:
     """Put scans together that can be packed as one: equal slots, raw or none."""
 
@@ -115,6 +145,16 @@ def _alike(rows: Sequence[LatestScan]) -> list[list[LatestScan]]:
 def _rows_of(site_id: int, alike: Sequence[LatestScan]) -> Rows:
     quality = np.stack([row.quality for row in alike])
     raw = [row.raw for row in alike if row.raw is not None]
+    unknown = np.array([row.anchor is None for row in alike])
+    anchors = np.array(
+        [
+            (0, 0, 0)
+            if (one := row.anchor) is None
+            else (one.stream_id, one.monotonic_us, one.received_us)
+            for row in alike
+        ],
+        np.int64,
+    )
     columns = [
         Column("int4", np.full(len(alike), site_id)),
         Column("int4", np.array([row.group_id for row in alike])),
@@ -122,5 +162,8 @@ def _rows_of(site_id: int, alike: Sequence[LatestScan]) -> Rows:
         Column("float8[]", np.stack(raw) if raw else None),
         Column("float8[]", np.stack([row.value for row in alike])),
         Column("int2[]", quality, (quality == Quality.GOOD).all(axis=1)),
+        Column("int4", anchors[:, 0], unknown),
+        Column("int8", anchors[:, 1], unknown),
+        Column("timestamptz", anchors[:, 2], unknown),
     ]
     return Rows(columns, len(alike))

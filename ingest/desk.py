@@ -1,9 +1,11 @@
 """What ingest knows of one site it owns: plan, numbers in the database, engine state, ears."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alarms.engine import EngineState, SiteEngine
 from alarms.ticks import TickSchedule
@@ -61,6 +63,8 @@ class SiteDesk:
     flush_id: int = 0
     configuration_is_new: bool = False
     complaints: Complaints = field(default_factory=lambda: Complaints({}))
+    # By stream_id and seq, which scans of a block that waits were delivered before.
+    repetitions: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -72,12 +76,18 @@ class SiteDesk:
         """Edges whose line is open now."""
         return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
 
-    def resume(self, state: EngineState, flush_id: int, checkpoint_flush_id: int) -> None:
-        """Go on from a recovered state."""
+    def resume(
+        self,
+        state: EngineState,
+        flush_id: int,
+        checkpoint_flush_id: int,
+        stamps: Sequence[StampState] = (),
+    ) -> None:
+        """Go on from a recovered state; without stamps, no clock of an edge is known."""
         self.state = state
         self.flush_id = flush_id
         self.checkpoint_flush_id = checkpoint_flush_id
-        self.stamps = [StampState(int(newest)) for newest in state.newest_us]
+        self.stamps = list(stamps) or [StampState(int(newest)) for newest in state.newest_us]
 
 
 def open_desk(

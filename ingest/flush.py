@@ -18,7 +18,7 @@ from alarms.transition import (
     Transition,
 )
 from historian import actions
-from historian.latest import LatestScan, mark_silent, write_latest
+from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
 from historian.scan_rows import ScanWrite
 from historian.streams import (
@@ -248,7 +248,7 @@ def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
 async def _write_latest(
     conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, outcome: Outcome, flush_id: int
 ) -> None:
-    rows = [_latest_of(desk, scans) for scans in prepared.scans]
+    rows = [row for scans in prepared.scans for row in _latest_of(desk, scans)]
     rows += [
         LatestScan(
             group_id=desk.ids.group_ids[scans.group],
@@ -265,15 +265,23 @@ async def _write_latest(
         await mark_silent(conn, desk.ids.site_id, flush_id, silent)
 
 
-def _latest_of(desk: SiteDesk, scans: JudgedScans) -> LatestScan:
-    """The newest scan of a group, at the instant it was judged at: a wild stamp shows nowhere."""
-    return LatestScan(
-        group_id=desk.ids.group_ids[scans.group],
-        time_us=int(scans.judged_us[-1]),
-        raw=scans.raw[-1],
-        value=scans.value[-1],
-        quality=scans.quality[-1],
-    )
+def _latest_of(desk: SiteDesk, scans: JudgedScans) -> list[LatestScan]:
+    """The newest scan of a group, at the instant it was judged at: a wild stamp shows nowhere.
+
+    There is none where only scans came that had been delivered before.
+    """
+    stamps = desk.stamps[scans.group]
+    return [
+        LatestScan(
+            group_id=desk.ids.group_ids[scans.group],
+            time_us=stamps.newest_us,
+            raw=scans.raw[n],
+            value=scans.value[n],
+            quality=scans.quality[n],
+            anchor=Anchor(stamps.stream_id, stamps.monotonic_us, stamps.received_us),
+        )
+        for n in np.flatnonzero(scans.judged_us == stamps.newest_us)[:1].tolist()
+    ]
 
 
 async def _maybe_checkpoint(

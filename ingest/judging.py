@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.stamps import JudgedStamps, StampState, judge_stamps
+from ingest.stamps import JudgedStamps, Receipt, StampState, judge_stamps
 from telemetry.plan import GroupPlan, SitePlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans, ScanBlock
@@ -106,17 +106,13 @@ def judge_block(
     group: GroupPlan,
     *,
     converter: Converter,
-    received_us: int,
-    site_began_us: int,
+    receipt: Receipt,
     stamps: StampState,
+    repeated: NDArray[np.bool_] | None = None,  # [scan] see `ingest.repetitions`
 ) -> JudgedBlock:
     """Convert a block's readings and judge readings and stamps."""
     verdict = judge_stamps(
-        block.sampled_us,
-        block.monotonic_us,
-        received_us=received_us,
-        site_began_us=site_began_us,
-        state=stamps,
+        block.sampled_us, block.monotonic_us, receipt=receipt, state=stamps, repeated=repeated
     )
     raw, quality = as_wide_as(group.slot_count, block.raw, block.quality)
     value, quality = converter.convert(raw, quality)

@@ -24,6 +24,7 @@ from ingest.flush import Written, write_flush
 from ingest.inbox import Arrival, Inbox
 from ingest.preparation import CONDEMNED, IMPLAUSIBLE_CLOCK, Prepared, prepare
 from ingest.recovery import recover
+from ingest.repetitions import look_up_repetitions
 from ingest.silence import has_settled
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
 from telemetry.frames import rejection
@@ -155,6 +156,8 @@ class Pipeline:
         began_s = real_monotonic_s()
         asked = self._asked.is_set()
         self._asked.clear()
+        for desk in self._desks:
+            await look_up_repetitions(conn, desk, arrivals)
         prepared = [(desk, self._prepare(desk, arrivals)) for desk in self._desks]
         busy = [(desk, one) for desk, one in prepared if asked or not one.empty]
         if not busy:

@@ -17,6 +17,7 @@ from historian.partition import FIRST_MONDAY_US, WEEK_US
 from ingest.desk import Complaints, SiteDesk
 from ingest.inbox import Arrival
 from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
+from ingest.stamps import Receipt
 from telemetry.scan import JudgedScans
 from telemetry.uplink import BlockReceived, LostDeclared, Repeated
 
@@ -134,9 +135,9 @@ def _judge(
             block,
             group,
             converter=desk.known.converters[group.index],
-            received_us=arrival.received_us,
-            site_began_us=desk.known.began_us,
+            receipt=Receipt(arrival.stream.stream_id, arrival.received_us, desk.known.began_us),
             stamps=desk.stamps[group.index],
+            repeated=desk.repetitions.get((arrival.stream.stream_id, event.seq)),
         )
         desk.stamps[group.index] = judged.stamps
         good.append(GoodBlock(arrival, event, judged))

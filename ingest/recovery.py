@@ -12,14 +12,16 @@ from psycopg import AsyncConnection
 
 from alarms.checkpoint import CheckpointError
 from alarms.checkpoint import decode as decode_state
-from alarms.engine import EngineState
+from alarms.engine import NEVER_US, EngineState
 from alarms.transition import Acknowledgement, Happening, Inputs, Silence, Tick
 from historian.checkpoint import read_checkpoint
+from historian.latest import read_anchors
 from historian.replay import FlushRecord, flushes_after
 from historian.streams import open_stream
 from ingest.desk import SiteDesk
 from ingest.judging import as_wide_as
 from ingest.preparation import joined
+from ingest.stamps import StampState
 from telemetry.ranges import RangeSet
 from telemetry.scan import JudgedScans
 
@@ -37,7 +39,7 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
         desk.engine.step(state, inputs_of(record, desk))
         flush_id = record.flush_id
         replayed += 1
-    desk.resume(state, flush_id, checkpoint_flush_id)
+    desk.resume(state, flush_id, checkpoint_flush_id, await _stamps(conn, desk, state))
     desk.configuration_is_new = version != desk.ids.version
     for stream in list(desk.streams.values()):  # An edge may come meanwhile.
         stored = await open_stream(conn, desk.ids.site_id, stream.edge, stream.epoch)
@@ -64,6 +66,20 @@ async def _from_checkpoint(
         log.warning("checkpoint can't be used, replaying all", site=desk.key, error=str(error))
         return desk.engine.initial_state(), 0, None
     return state, checkpoint.flush_id, checkpoint.version
+
+
+async def _stamps(conn: AsyncConnection, desk: SiteDesk, state: EngineState) -> list[StampState]:
+    """Find each group's newest scan with its clocks, so that no wrong stamp loses its repair."""
+    anchors = await read_anchors(conn, desk.ids.site_id)
+    found = []
+    for group_id, newest in zip(desk.ids.group_ids, state.newest_us.tolist(), strict=True):
+        judged_us, anchor = anchors.get(group_id, (NEVER_US, None))
+        if anchor is None or judged_us < newest:
+            found.append(StampState(newest))
+        else:
+            clocks = (anchor.stream_id, anchor.monotonic_us, anchor.received_us)
+            found.append(StampState(judged_us, *clocks))
+    return found
 
 
 def inputs_of(record: FlushRecord, desk: SiteDesk) -> Inputs:

@@ -1,8 +1,9 @@
 """What happens at a mine in half an hour, as a list of steps that a run may be cut between.
 
 Two edges send three groups, with violations, delays that run across blocks, bad readings and
-scans that come again: the same, completed, and contradicted. A group falls silent, operators
-answer. Every receipt has its instant, so that a run is the same however it is cut.
+scans that come again: the same, completed, and contradicted. A group falls silent, one edge's
+clock is set back for a while, operators answer. Every receipt has its instant, so that
+a run is the same however it is cut.
 """
 
 import random
@@ -14,6 +15,8 @@ from ingest_site import BEGAN_US, MINUTE_US, NAN, SECOND_US, block, plan_in, sit
 MINUTES = 24
 SILENT_FROM = 12  # Pressures say nothing for a while; nothing is calculated from them.
 SILENT_UNTIL = 18
+SET_BACK = range(7, 16)  # Minutes in which the hill's clock is wrong.
+SET_BACK_US = 90 * MINUTE_US + 7 * SECOND_US
 EDGE_OF = {"levels": "dam-edge", "pressures": "dam-edge", "cracks": "hill-edge"}
 PLAN = plan_in(site_document())
 
@@ -91,8 +94,13 @@ class _Author:
     def _send(self, group: str, minute: int) -> Arrive:
         rows, self._waiting[group] = self._waiting[group], []
         self._newest[group] = rows[-1]
+        wrong_us = [SET_BACK_US * (group == "cracks" and taken in SET_BACK) for taken, _ in rows]
         content = block(
-            PLAN, group, [row for _, row in rows], at_us=[_at(taken) for taken, _ in rows]
+            PLAN,
+            group,
+            [row for _, row in rows],
+            at_us=[_at(taken) - us for (taken, _), us in zip(rows, wrong_us, strict=True)],
+            monotonic_us=[_at(taken) - BEGAN_US for taken, _ in rows],
         )
         return self._arrival(group, content, _at(minute) + SECOND_US)
 
@@ -102,10 +110,8 @@ class _Author:
         other = self._row(group)
         again = [self._chance.choice([old, NAN, new]) for old, new in zip(row, other, strict=True)]
         received_us = _at(minute) + 2 * SECOND_US
-        # The edge's monotonic clock agrees with the receipt: with or without the memory of an
-        # earlier scan the repeated one is judged at the same instant.
         content = block(
-            PLAN, group, [again], at_us=[_at(taken)], monotonic_us=[received_us - BEGAN_US]
+            PLAN, group, [again], at_us=[_at(taken)], monotonic_us=[received_us - BEGAN_US - 700]
         )
         return self._arrival(group, content, received_us)
 

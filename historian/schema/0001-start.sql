@@ -130,6 +130,10 @@ create table latest (
     quality    smallint[],
     silent     boolean not null default false,  -- no scan for longer than three periods
     flush_id   bigint not null,
+    -- The clocks at that scan, by which the next one is judged if its stamp is wrong.
+    stream_id    integer,                -- null: calculated
+    monotonic_us bigint,                 -- of the edge
+    received_at  timestamptz,
     primary key (site_id, group_id),
     foreign key (site_id, group_id) references scan_group
 ) with (fillfactor = 50);

@@ -2,12 +2,23 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from ingest_bench import NOON_US, counted, edge_line, fetch, ingest, transitions
+from ingest_bench import (
+    NOON_US,
+    EdgeLine,
+    HandClock,
+    counted,
+    edge_line,
+    fetch,
+    ingest,
+    transitions,
+)
 from ingest_site import (
     BEGAN_US,
     HOUR_US,
     MINUTE_US,
+    NAN,
     SECOND_US,
     block,
     plan_in,
@@ -27,6 +38,7 @@ PARTITIONS = """
     select relname from pg_inherits join pg_class on pg_class.oid = inhrelid
     where inhparent = 'scan'::regclass
 """
+LATEST = "select time from latest join scan_group using (site_id, group_id) where key = 'levels'"
 SET_BACK_US = 45 * MINUTE_US
 
 
@@ -177,3 +189,93 @@ def at(minute: int) -> int:
 def crack(minute: int, value: float, *, set_back: bool = False) -> bytes:
     stamp = at(minute) - (SET_BACK_US + 30 * SECOND_US if set_back else 0)
     return block(PLAN, "cracks", [[value]], at_us=[stamp], monotonic_us=[at(minute)])
+
+
+async def test_what_an_old_copy_of_an_edge_sends_again_says_nothing_about_now(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """The pond stands at red; the edge is restored from a copy that did not know of deliveries."""
+    before = [
+        block(PLAN, "levels", [[1.0, 0.0], [NAN, 0.0]]),
+        block(PLAN, "levels", [[NAN, NAN], [2.0, NAN]], first=3),
+    ]
+    async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
+        async with edge_line(bench) as line:
+            await line.put(*before, block(PLAN, "levels", [[25.0, 0.0]], first=5))
+            await line.drained()
+        async with edge_line(bench) as restored:
+            await restored.put(*before)
+            await restored.drained()
+            (shown,) = await fetch(connection, LATEST)
+            await restored.put(block(PLAN, "levels", [[25.0, 0.0]], first=6))
+            await restored.drained()
+    assert restored.acknowledged == RangeSet([(1, 3)])
+    assert shown["time"] == instant_at(at(5))
+    assert await transitions(connection, kind="process") == [
+        ("pond", "limit_high", "raise", "yellow"),
+        ("pond", "limit_high", "rise", "red"),
+    ]
+    assert "clock" not in {rule for _, rule, _, _ in await transitions(connection)}
+    stored = await fetch(connection, f"{SCANS} order by time")
+    assert [(row["time"], row["revision"]) for row in stored] == [
+        (instant_at(at(minute)), 0) for minute in range(1, 7)
+    ]
+    assert [row["judged_at"] for row in stored] == [None] * 6
+
+
+async def test_a_new_disk_whose_clock_shows_the_past_blinds_nobody(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """Its stamps meet stored ones, but its readings are others: it is the clock that is wrong."""
+    async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
+        async with edge_line(bench) as line:
+            await line.put(block(PLAN, "levels", [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]))
+            await line.drained()
+        async with edge_line(bench) as renewed:
+            await renewed.put(
+                block(PLAN, "levels", [[25.0, 0.0]], at_us=[at(1)], monotonic_us=[5 * SECOND_US])
+            )
+            await renewed.drained()
+            await renewed.put(
+                block(PLAN, "levels", [[1.0, 0.0]], at_us=[at(2)], monotonic_us=[65 * SECOND_US])
+            )
+            await renewed.drained()
+
+    assert await transitions(connection) == [
+        ("levels", "clock", "raise", "yellow"),
+        ("pond", "limit_high", "raise", "yellow"),
+        ("pond", "limit_high", "rise", "red"),
+        ("pond", "limit_high", "clear", "red"),
+    ]
+
+
+async def test_a_clock_that_was_ahead_is_trusted_again_once_it_is_right(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """Ahead by four minutes, then set right; between two scans the centre starts anew."""
+    clock = HandClock(at(100))
+    site = write_site(tmp_path, site_document())
+    epoch = uuid4()
+    spool: dict[int, bytes] = {}
+    for minute in range(100, 120):
+        async with ingest(postgres_dsn, site, clock=clock) as bench:
+            clock.us = at(minute) + SECOND_US
+            token = await bench.token("dam-edge")
+            line = EdgeLine(bench.port, token, site="mine", edge="dam-edge", epoch=epoch)
+            line.spool = spool
+            await line.connect()
+            stamps = [at(minute + 4) + 7 * SECOND_US if minute < 102 else at(minute)]
+            monotonic = [at(minute) - BEGAN_US]
+            row = [[1.0, 0.0]]
+            await line.put(block(PLAN, "levels", row, at_us=stamps, monotonic_us=monotonic))
+            await line.drained()
+            await line.close()
+
+    rows = await fetch(connection, f"{SCANS} order by seq")
+    judged = [row["judged_at"] or row["time"] for row in rows]
+    assert judged == sorted(set(judged))
+    assert [row["judged_at"] is not None for row in rows] == [False] * 2 + [True] * 7 + [False] * 11
+    assert await transitions(connection, kind="technical") == [
+        ("levels", "clock", "raise", "yellow"),
+        ("levels", "clock", "clear", "yellow"),
+    ]

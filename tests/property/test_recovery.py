@@ -26,6 +26,7 @@ from ingest.flush import _inputs, _write_of
 from ingest.inbox import Arrival, Stream
 from ingest.preparation import Prepared, prepare
 from ingest.recovery import inputs_of
+from ingest.stamps import StampState
 from telemetry.ranges import RangeSet
 from telemetry.uplink import BlockReceived
 
@@ -47,6 +48,7 @@ class Paper:
         self.told: dict[str, Transition] = {}
         self._records: list[FlushRecord] = []
         self._kept: tuple[int, bytes] | None = None
+        self._stamps: list[StampState] = []
         self._waiting: list[Arrival] = []
         self._answers: list[Acknowledgement] = []
         self._desk: SiteDesk
@@ -87,6 +89,7 @@ class Paper:
             assert one.key not in self.told
             self.told[one.key] = one
         self._records.append(self._record(answers, prepared))
+        self._stamps = list(self._desk.stamps)
 
     def fail(self) -> None:
         """Judge what waits, but do not come to record it; it waits again afterwards."""
@@ -107,7 +110,7 @@ class Paper:
             state = checkpoint.decode(self._desk.engine, kept)
         for record in self._records[begin:]:
             self._desk.engine.step(state, inputs_of(record, self._desk))
-        self._desk.resume(state, len(self._records), begin)
+        self._desk.resume(state, len(self._records), begin, self._stamps)
 
     def _prepared(self, arrivals: list[Arrival]) -> Prepared:
         return prepare(self._desk, arrivals, now_us=0, now_s=0.0, rate=1.0, settled=True)

@@ -5,7 +5,7 @@ import pytest
 from ingest_site import BEGAN_US, MINUTE_US, NAN, block, group_in, plan_in, site_document
 
 from ingest.judging import BlockRefusedError, JudgedBlock, SiteKnowledge, judge_block, read_block
-from ingest.stamps import StampState
+from ingest.stamps import Receipt, StampState
 from telemetry.conversion import GroupConverter
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality
@@ -34,8 +34,7 @@ def judged(content: bytes, known: SiteKnowledge | None = None) -> JudgedBlock:
         scans,
         group,
         converter=known.converters[group.index],
-        received_us=NOW_US,
-        site_began_us=BEGAN_US,
+        receipt=Receipt(1, NOW_US, BEGAN_US),
         stamps=StampState(newest_us=-1),
     )
 

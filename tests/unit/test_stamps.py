@@ -1,15 +1,16 @@
 """Clocks of edges go wrong in known ways; none of them may blind a dam."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ingest.stamps import AHEAD_SUSPECT_US, JudgedStamps, StampState, judge_stamps
+from ingest.stamps import AHEAD_SUSPECT_US, JudgedStamps, Receipt, StampState, judge_stamps
 
+SECOND = 1_000_000
 MINUTE = 60_000_000
+HOUR = 60 * MINUTE
 BEGAN = 1_700_000_000_000_000
 NOW = BEGAN + 10_000 * MINUTE
 FRESH = StampState(newest_us=-1)
+STREAM, OTHER = 1, 2
 
 
 def judge(
@@ -18,15 +19,21 @@ def judge(
     monotonic: list[int] | None = None,
     state: StampState = FRESH,
     received: int = NOW,
+    stream: int = STREAM,
+    repeated: list[bool] | None = None,
 ) -> JudgedStamps:
     scale = monotonic if monotonic is not None else [n * MINUTE for n in range(len(stamps))]
     return judge_stamps(
         np.array(stamps, dtype=np.int64),
         np.array(scale, dtype=np.int64),
-        received_us=received,
-        site_began_us=BEGAN,
+        receipt=Receipt(stream, received, BEGAN),
         state=state,
+        repeated=None if repeated is None else np.array(repeated),
     )
+
+
+def known(newest: int, *, monotonic: int, received: int, stream: int = STREAM) -> StampState:
+    return StampState(newest, stream, monotonic, received)
 
 
 def test_good_stamps_are_taken_as_they_are() -> None:
@@ -36,7 +43,7 @@ def test_good_stamps_are_taken_as_they_are() -> None:
 
     assert judged.judged_us.tolist() == stamps
     assert not judged.suspect.any()
-    assert judged.state.newest_us == stamps[-1]
+    assert judged.state == known(stamps[-1], monotonic=2 * MINUTE, received=NOW)
 
 
 def test_a_clock_set_back_is_judged_by_the_monotonic_clock() -> None:
@@ -47,6 +54,28 @@ def test_a_clock_set_back_is_judged_by_the_monotonic_clock() -> None:
 
     assert judged.suspect.tolist() == [False, True, True]
     assert judged.judged_us.tolist() == [good, good + MINUTE, good + 2 * MINUTE]
+
+
+def test_a_clock_set_back_in_a_running_edge_is_not_judged_from_where_it_stood_long_ago() -> None:
+    """The monotonic clock counts from the scan before, were that one good or not."""
+    state = known(NOW - 30 * MINUTE, monotonic=500 * MINUTE, received=NOW - 30 * MINUTE)
+
+    judged = judge([NOW - HOUR], monotonic=[503 * MINUTE], state=state)
+
+    assert judged.judged_us.tolist() == [NOW - 27 * MINUTE]
+
+
+def test_a_backlog_of_a_suspect_clock_keeps_its_intervals() -> None:
+    """What a recovery knows of the group's newest scan is enough."""
+    state = known(NOW - 20 * MINUTE, monotonic=7 * MINUTE, received=NOW - 20 * MINUTE)
+    stamps = [NOW - 3 * HOUR + n * 30 * SECOND for n in range(18)]
+
+    judged = judge(
+        stamps, monotonic=[7 * MINUTE + n * 30 * SECOND for n in range(1, 19)], state=state
+    )
+
+    assert judged.suspect.all()
+    assert set(np.diff([state.newest_us, *judged.judged_us]).tolist()) == {30 * SECOND}
 
 
 def test_a_stamp_ahead_of_its_receipt_does_not_move_the_newest_ahead() -> None:
@@ -66,24 +95,75 @@ def test_1970_and_2090_are_wild_and_judged_at_receipt() -> None:
 
 
 def test_a_restarted_edge_whose_monotonic_clock_began_again_is_judged_at_receipt() -> None:
-    state = StampState(NOW - MINUTE, anchor_us=NOW - MINUTE, anchor_monotonic_us=500 * MINUTE)
+    state = known(NOW - MINUTE, monotonic=500 * MINUTE, received=NOW - MINUTE)
 
     judged = judge([NOW - 30 * MINUTE], monotonic=[3], state=state)
 
     assert judged.judged_us.tolist() == [NOW]
 
 
-STAMPS = st.lists(st.integers(NOW - 50 * MINUTE, NOW + 30 * MINUTE) | st.just(0), max_size=12)
+def test_a_new_stream_has_a_monotonic_clock_of_its_own() -> None:
+    state = known(NOW - HOUR, monotonic=500 * MINUTE, received=NOW - HOUR)
+
+    judged = judge([NOW - 2 * HOUR], monotonic=[501 * MINUTE], state=state, stream=OTHER)
+
+    assert judged.judged_us.tolist() == [NOW]
+    assert judged.state == known(NOW, monotonic=501 * MINUTE, received=NOW, stream=OTHER)
 
 
-@given(stamps=STAMPS, cut=st.integers(0, 12))
-def test_cutting_a_block_in_two_changes_no_verdict(stamps: list[int], cut: int) -> None:
-    whole = judge(stamps)
-    scale = [n * MINUTE for n in range(len(stamps))]
+def test_a_monotonic_clock_that_shows_anything_carries_nobody_beyond_the_receipt() -> None:
+    state = known(NOW - HOUR, monotonic=0, received=NOW - HOUR)
 
-    first = judge(stamps[:cut], monotonic=scale[:cut])
-    second = judge(stamps[cut:], monotonic=scale[cut:], state=first.state)
+    judged = judge([NOW - 2 * HOUR] * 3, monotonic=[2**62, 2**62 + 1, -(2**63)], state=state)
 
-    together = np.concatenate([first.judged_us, second.judged_us])
-    assert together.tolist() == whole.judged_us.tolist()
-    assert np.all(np.diff(whole.judged_us) > 0)
+    assert judged.judged_us.tolist() == [NOW, NOW + 1, NOW + 2]
+
+
+def test_time_goes_on_at_half_speed_while_the_centres_clock_is_behind() -> None:
+    """It is set back by an hour; six scans come in each block."""
+    state = known(NOW, monotonic=0, received=NOW)
+    began = NOW
+    for minute in range(1, 61):
+        seconds = [(minute * 60 - 50 + 10 * n) * SECOND for n in range(6)]
+        judged = judge(
+            [began + one for one in seconds],
+            monotonic=seconds,
+            state=state,
+            received=NOW - HOUR + minute * MINUTE,
+        )
+        assert judged.suspect.all()
+        state = judged.state
+
+    assert 29 * MINUTE < state.newest_us - began <= 30 * MINUTE
+    right = judge([NOW + 61 * MINUTE], state=state, received=NOW + 61 * MINUTE)
+    assert not right.suspect.any()
+
+
+def test_a_clock_that_was_ahead_and_is_set_right_is_trusted_again() -> None:
+    ahead = 4 * MINUTE
+    state = judge([NOW + ahead], monotonic=[0]).state
+    verdicts = []
+    for n in range(1, 60):
+        passed = n * 30 * SECOND
+        stamp, received = NOW + passed - SECOND, NOW + passed
+        judged = judge([stamp], monotonic=[passed], state=state, received=received)
+        verdicts.append(bool(judged.suspect[0]))
+        assert judged.judged_us[0] - state.newest_us >= 15 * SECOND or not judged.suspect[0]
+        assert judged.judged_us[0] - received <= ahead
+        state = judged.state
+
+    assert verdicts == [True] * 15 + [False] * 44
+
+
+def test_a_repetition_keeps_its_stamp_and_moves_nothing() -> None:
+    state = known(NOW - MINUTE, monotonic=500 * MINUTE, received=NOW)
+    stamps = [NOW - HOUR, NOW - 59 * MINUTE, NOW - 30 * SECOND]
+
+    judged = judge(
+        stamps, monotonic=[1, 2, 3], state=state, stream=OTHER, repeated=[True, True, True]
+    )
+
+    assert judged.judged_us.tolist() == stamps
+    assert not judged.suspect.any()
+    assert judged.state == known(stamps[-1], monotonic=3, received=NOW, stream=OTHER)
+    assert judge(stamps[:2], state=state, repeated=[True, True]).state == state
