@@ -1,9 +1,10 @@
 """The application: parts, gate, routes and page put together."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 
 from api.errors import install_error_answers
@@ -14,15 +15,23 @@ from api.routes import alarms, description, health, history, live, session, site
 from api.settings import ApiSettings
 from api.views import ErrorView
 
+log = structlog.get_logger(__name__)
 
-def create_application(settings: ApiSettings) -> FastAPI:
-    """Make the application; it opens its connections when it starts."""
+
+def create_application(
+    settings: ApiSettings, *, give_up: Callable[[], None] | None = None
+) -> FastAPI:
+    """Make the application; it opens its connections when it starts.
+
+    When one of its tasks ends that nobody has ended, it calls `give_up`: pages would go on to look
+    alive, and no alarm would ever reach them.
+    """
     parts = make_parts(settings)
     app = FastAPI(
         title="Groundwatch",
         summary="What a mine's instruments say, and what is wrong.",
         version="1",
-        lifespan=_lifespan,
+        lifespan=_lifespan(give_up),
         openapi_url=None,  # Our own route gives it to those who have signed in.
         docs_url=None,
         redoc_url=None,
@@ -40,21 +49,35 @@ def create_application(settings: ApiSettings) -> FastAPI:
     return app
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    parts: Parts = app.state.parts
-    await parts.pool.open(wait=False)  # The database may come later than we do.
-    tasks = [
-        asyncio.create_task(parts.wakeups.run(), name="wakeups"),
-        asyncio.create_task(parts.feed.run(), name="feed"),
-    ]
-    try:
-        yield
-    finally:
+def _lifespan(
+    give_up: Callable[[], None] | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    def ended(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        log.critical("a task of the API has ended", task=task.get_name(), exc_info=error)
+        if give_up is not None:
+            give_up()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts: Parts = app.state.parts
+        await parts.pool.open(wait=False)  # The database may come later than we do.
+        tasks = [
+            asyncio.create_task(parts.wakeups.run(), name="wakeups"),
+            asyncio.create_task(parts.feed.run(), name="feed"),
+        ]
         for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        await parts.feed.finish()
-        await parts.pool.close()
+            task.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.remove_done_callback(ended)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await parts.feed.finish()
+            finally:
+                await parts.pool.close()
+
+    return lifespan

@@ -27,6 +27,10 @@ class CannotListenError(Exception):
     """The address cannot be listened on; the message says why."""
 
 
+class TaskEndedError(Exception):
+    """A task without which nothing is right has ended by itself; the log says why."""
+
+
 def run_api(settings: ApiSettings) -> int:
     """Serve until asked to stop; return the exit code."""
     try:
@@ -34,8 +38,12 @@ def run_api(settings: ApiSettings) -> int:
     except CannotListenError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    with listening:
-        asyncio.run(_serve_until_asked(settings, listening))
+    try:
+        with listening:
+            asyncio.run(_serve_until_asked(settings, listening))
+    except TaskEndedError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 
@@ -62,9 +70,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(settings: ApiSettings, listening: socket.socket, stop: asyncio.Event) -> None:
-    """Serve on a socket until told to stop."""
+    """Serve on a socket until told to stop.
+
+    Raises TaskEndedError when there is no use in serving on: whoever started us starts us again.
+    """
+    given_up = asyncio.Event()
     config = uvicorn.Config(
-        create_application(settings),
+        create_application(settings, give_up=given_up.set),
         ws="websockets-sansio",
         ws_max_size=FRAME_BYTES_MAX,
         ws_ping_interval=PING_S,
@@ -79,11 +91,14 @@ async def serve(settings: ApiSettings, listening: socket.socket, stop: asyncio.E
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    waiting = [asyncio.create_task(event.wait()) for event in (stop, given_up)]
+    await asyncio.wait({serving, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
     server.should_exit = True
     await serving
+    if given_up.is_set():
+        raise TaskEndedError("The API ends, because a part of it has ended by itself.")
 
 
 async def _serve_until_asked(settings: ApiSettings, listening: socket.socket) -> None:
