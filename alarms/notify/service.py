@@ -4,7 +4,6 @@ import asyncio
 import random
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,8 +126,10 @@ async def _tell_what_is_due(
         try:
             await asyncio.shield(handing_over)
         except asyncio.CancelledError:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(handing_over, DRAIN_S)
+            # Whatever becomes of it, we end: a failure must not take our cancellation's place.
+            await asyncio.wait({handing_over}, timeout=DRAIN_S)
+            handing_over.cancel()
+            await asyncio.gather(handing_over, return_exceptions=True)
             raise
 
 

@@ -278,6 +278,29 @@ async def test_the_notifier_comes_back_when_its_connection_is_cut(
         await until_all_settled(connection)
 
 
+async def test_a_notifier_ends_although_the_database_goes_during_its_last_message(
+    connection: AsyncConnection, site_id: int, sink: Sink, postgres_dsn: str, tmp_path: Path
+) -> None:
+    to = destination(tmp_path, sink.url)
+    stop = asyncio.Event()
+
+    def answer(_: Received) -> tuple[int, dict[str, str]]:
+        with psycopg.connect(postgres_dsn, autocommit=True) as other:
+            other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'groundwatch notify' and datname = current_database()"
+            )
+        stop.set()
+        return 204, {}
+
+    sink.answer = answer
+    await commit(connection, site_id, [to], RAISED)
+    async with asyncio.timeout(20):
+        await service.run(postgres_dsn, [to], MachineClock(), stop)
+
+    assert len(sink.received) == 1
+
+
 async def test_what_is_rolled_back_is_never_told(
     connection: AsyncConnection, site_id: int, sink: Sink, tmp_path: Path
 ) -> None:
