@@ -17,6 +17,7 @@ from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInpu
 
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
+from edge_agent.waiting import heed_cancellation
 from telemetry.clock import real_monotonic_s
 from telemetry.quality import Quality
 from telemetry.site import ModbusTcp
@@ -82,8 +83,12 @@ class Bus:
         try:
             async with asyncio.timeout(timeout_s):
                 connected = await client.connect()
+            heed_cancellation()
         except TimeoutError:
             connected = False
+        except asyncio.CancelledError:
+            client.close()
+            raise
         if not connected:
             client.close()
             self._backoff.failed(real_monotonic_s())
@@ -128,7 +133,8 @@ class Bus:
         )
         try:
             async with asyncio.timeout(timeout_s):
-                return await ask(stretch.address, count=stretch.words, device_id=device_id)
+                answer = await ask(stretch.address, count=stretch.words, device_id=device_id)
+            heed_cancellation()
         except (TimeoutError, ModbusException, OSError) as error:
             self.close()
             raise ReadFailedError(
@@ -137,6 +143,7 @@ class Bus:
         except asyncio.CancelledError:
             self.close()
             raise
+        return answer
 
     def close(self) -> None:
         """Close the connection, if there is one; the next read opens another."""

@@ -103,7 +103,7 @@ def _ready(path: Path) -> Path:
 
 def _put_in_place(path: Path, why: str) -> Path:
     aside = _free_name(path, why)
-    # The companions first: SQLite would take an old one for the new file's.
+    # All three before the new one comes: SQLite would take an old companion for the new file's.
     for name in (*(path.name + companion for companion in COMPANIONS), path.name):
         one = path.with_name(name)
         if one.exists():
