@@ -1,6 +1,5 @@
 """An operator's minute at the page, in a real Chromium, on a mine whose slope fails."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 from real_processes.stage import reach
+from waiting import until
 
 from simulators.proving.demonstration import Demonstration, demo_cast
 from simulators.scenario import read_scenario
@@ -138,9 +138,12 @@ async def another_language_and_a_phone(page: Page) -> None:
     await page.get_by_test_id("switch-language").click()
     await expect(page.locator("html")).to_have_attribute("lang", re.compile("^zh"))
     await page.set_viewport_size({"width": 390, "height": 844})
-    async with asyncio.timeout(SOON_MS / 1000):
-        while await page.evaluate("document.documentElement.scrollWidth") > 390:
-            await page.wait_for_timeout(50)
+
+    async def fits() -> bool:
+        width: int = await page.evaluate("document.documentElement.scrollWidth")
+        return width <= 390
+
+    await until(fits, SOON_MS / 1000)
 
 
 async def test_a_wrong_token_gets_a_sentence(mine: Demonstration, page: Page) -> None:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from waiting import until
 
 from historian.connection import connect, hung_up_after
 from ingest import service
@@ -155,9 +156,12 @@ async def test_the_ear_for_actions_leaves_a_store_that_does_nothing_any_more(
         ears = await listeners(connection)
         assert len(ears) == 1
         store.freeze()
-        async with asyncio.timeout(WITHIN_S):
-            while len(now := await listeners(connection)) != 1 or now == ears:
-                await asyncio.sleep(0.02)
+
+        async def another_ear() -> bool:
+            now = await listeners(connection)
+            return len(now) == 1 and now != ears
+
+        await until(another_ear, WITHIN_S)
         pipeline.woken.clear()
         await connection.execute("notify groundwatch, 'action'")
         await pipeline.is_woken()
