@@ -9,7 +9,7 @@ from inspect import isawaitable
 from typing import TypeVar
 
 LOOK_AGAIN_S = 0.02
-WITHIN_S = 20.0  # A busy machine is slow; what never comes is told within this time.
+WITHIN_S = 40.0  # A busy machine is slow; what never comes is told within this time.
 
 Found = TypeVar("Found")
 

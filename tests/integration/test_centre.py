@@ -5,12 +5,13 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from waiting import until
 
 from historian.embedded import EmbeddedPostgres
 from historian.migration import LOCK_KEY
@@ -267,36 +268,29 @@ def services(centre: Worker, name: str) -> list[int]:
     return found
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true in another process."""
-    async with asyncio.timeout(WITHIN_S):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
 async def port_answers(port: int) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                await writer.wait_closed()
-                return
+    async def answered() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    await until(answered)
 
 
 async def answers(client: httpx.AsyncClient, path: str, code: int) -> None:
     """Wait until an address of the API answers as it should."""
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            try:
-                if (await client.get(path)).status_code == code:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
+
+    async def answered() -> bool:
+        try:
+            return (await client.get(path)).status_code == code
+        except httpx.TransportError:
+            return False
+
+    await until(answered)
 
 
 def connected(dsn: str) -> set[str]:
