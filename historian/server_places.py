@@ -6,10 +6,10 @@ import importlib.util
 import os
 import stat
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
+from historian.server_settings import socket_parents
 from historian.server_user import RunAs, hand_over
 
 MAJOR_VERSION = "18"  # What a data directory is bound to; another one needs dump and restore.
@@ -44,8 +44,8 @@ def socket_directory(data: Path, run_as: RunAs) -> Path:
     """
     uid = os.geteuid()
     name = f"groundwatch-{uid}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
-        if not parent or not os.access(parent, os.W_OK | os.X_OK):
+    for parent in socket_parents():
+        if not os.access(parent, os.W_OK | os.X_OK):
             continue
         directory = Path(parent) / name
         if len(os.fsencode(directory / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:

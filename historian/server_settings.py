@@ -1,6 +1,7 @@
 """The configuration of the embedded PostgreSQL, as values and as the text of its file."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 
 MIB = 1024 * 1024
@@ -56,6 +57,12 @@ def shared_buffers_mib(memory_bytes: int) -> int:
 def machine_memory_bytes() -> int:
     """How much memory this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def socket_parents() -> list[str]:
+    """Where the directory of the server's socket may stand, best first."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    return [*([given] if given else []), tempfile.gettempdir(), "/tmp"]  # noqa: S108
 
 
 def _quoted(value: str) -> str:

@@ -73,16 +73,7 @@ async def write_flush(
     acknowledgements = await actions.undecided(conn, site_id)
     differing = await _differing_repeats(conn, desk, prepared)
     prepared = replace(prepared, happenings=(*prepared.happenings, *differing))
-    outcome = desk.engine.step(
-        desk.state,
-        Inputs(
-            acknowledgements=acknowledgements,
-            scans=prepared.scans,
-            silences=prepared.silences,
-            happenings=prepared.happenings,
-            ticks=prepared.ticks,
-        ),
-    )
+    outcome = _step(desk, prepared, acknowledgements)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     calculated = [_calculated(desk, scans) for scans in outcome.calculated]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *calculated])
@@ -101,6 +92,21 @@ async def write_flush(
     numbered = await journal.append(conn, site_id, flush_id, outcome.transitions, now_us)
     await outbox.enqueue(conn, site_id, numbered, destinations)
     return Written(flush_id, stored, tuple(numbered), checkpoint)
+
+
+def _step(
+    desk: SiteDesk, prepared: Prepared, acknowledgements: tuple[Acknowledgement, ...]
+) -> Outcome:
+    return desk.engine.step(
+        desk.state,
+        Inputs(
+            acknowledgements=acknowledgements,
+            scans=prepared.scans,
+            silences=prepared.silences,
+            happenings=prepared.happenings,
+            ticks=prepared.ticks,
+        ),
+    )
 
 
 async def _differing_repeats(
