@@ -18,6 +18,7 @@ from historian.embedded import EmbeddedPostgres
 from historian.migration import migrate
 from historian.writer import OwnershipLostError, take_site
 from ingest.service import IngestSettings, run_ingest
+from ingest.supervisor import TAKEN_OVER
 from telemetry.frames import Lost, encode_frame
 from telemetry.ranges import RangeSet
 
@@ -247,7 +248,7 @@ def test_the_service_ends_when_its_site_is_taken(postgres_dsn: str, tmp_path: Pa
     other = threading.Thread(target=take_over)
     other.start()
     try:
-        assert run_ingest(settings) == 1
+        assert run_ingest(settings) == TAKEN_OVER
     finally:
         ended.set()
         other.join()
