@@ -10,6 +10,7 @@ import pytest
 from ingest_site import site_document
 from psycopg import AsyncConnection
 from structlog.testing import capture_logs
+from waiting import until
 
 from historian.writer import take_site
 from ingest import supervisor
@@ -69,10 +70,11 @@ async def supervised(*services: Service) -> AsyncIterator[asyncio.Task[int]]:
 
 
 async def started(stage: Path, name: str, times: int, running: asyncio.Task[int]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while starts(stage, name) < times:
-            assert not running.done(), "the centre has ended"
-            await asyncio.sleep(0.02)
+    def has_started() -> bool:
+        assert not running.done(), "the centre has ended"
+        return starts(stage, name) >= times
+
+    await until(has_started)
 
 
 async def test_what_cannot_start_at_first_ends_the_centre(stage: Path) -> None:
@@ -144,13 +146,13 @@ async def test_an_ingest_whose_site_is_taken_says_that_it_was_taken_over(
 
 async def owned(connection: AsyncConnection) -> None:
     """Wait until the ingest owns the site and listens."""
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            cursor = await connection.execute(
-                "select count(*) from pg_stat_activity, site where term > 0"
-                " and application_name = 'groundwatch actions' and query like 'listen%'"
-                " and datname = current_database()"
-            )
-            if await cursor.fetchone() == (1,):
-                return
-            await asyncio.sleep(0.02)
+
+    async def is_owned() -> bool:
+        cursor = await connection.execute(
+            "select count(*) from pg_stat_activity, site where term > 0"
+            " and application_name = 'groundwatch actions' and query like 'listen%'"
+            " and datname = current_database()"
+        )
+        return await cursor.fetchone() == (1,)
+
+    await until(is_owned)
