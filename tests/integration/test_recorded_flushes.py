@@ -7,7 +7,8 @@ import pytest
 from hill import NAN, SECOND_US, START_US, make_hill, scans
 from psycopg import AsyncConnection
 
-from historian.replay import FLUSHES_AT_ONCE, FlushRecord, flushes_after
+from historian import replay
+from historian.replay import FLUSHES_AT_ONCE, SCANS_AT_ONCE, FlushRecord, flushes_after
 from historian.writer import (
     InputWrite,
     ScanWrite,
@@ -121,9 +122,14 @@ async def test_scans_of_an_older_layout_are_filled_up(
     assert record.scans[0].quality.tolist() == [[0, Quality.NO_VALUE], [0, 0]]
 
 
+@pytest.mark.parametrize("scans_at_once", [1, 3, SCANS_AT_ONCE])
 async def test_every_flush_above_the_number_comes_once(
-    connection: AsyncConnection, site_id: int
+    connection: AsyncConnection,
+    site_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+    scans_at_once: int,
 ) -> None:
+    monkeypatch.setattr(replay, "SCANS_AT_ONCE", scans_at_once)
     _, term = await take_site(connection, "hill")
     written = 2 * FLUSHES_AT_ONCE + 3
     async with connection.transaction():
