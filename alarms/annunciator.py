@@ -152,7 +152,8 @@ class Annunciator:
         subject = alarm.subject
         if state is AlarmState.NORMAL:
             del self.alarms[alarm.occurrence]
-            del self._about[subject.channel, subject.rule]
+            if self.about(subject.channel, subject.rule) is alarm:
+                del self._about[subject.channel, subject.rule]
         key = f"{alarm.occurrence}/{change}/{level.name.lower()}/{at_us}"
         return Transition(
             key=f"{key}/{detail}" if detail else key,

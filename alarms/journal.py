@@ -15,8 +15,9 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from alarms.annunciator import OpenAlarm, Subject
 from alarms.chain import GENESIS, chain_hash, entry_body, verify
-from alarms.transition import Change, Transition
+from alarms.transition import AlarmKind, AlarmState, Change, Transition
 from telemetry.clock import instant_at, instant_us
 from telemetry.site import Level
 
@@ -75,6 +76,12 @@ CHAIN_AFTER = """
     order by number limit %s
 """
 READ_HEAD = "select number, hash from journal_head where site_id = %s"
+# Once it has cleared, an alarm has no level; the worst one stands for the last.
+READ_OPEN = """
+    select occurrence, kind, structure, channel, rule, state,
+           case when level > 0 then level else worst_level end, changed_at, acknowledged_by
+    from alarm where site_id = %s and state <> 'normal' order by number
+"""
 MARK_PUSHED = """
     insert into journal_instant (site_id, number, pushed_at)
     select %(site_id)s, number, pushed_at
@@ -177,6 +184,32 @@ async def newest_number(conn: AsyncConnection[Any], site_id: int) -> int:
     """Return the number of the newest entry, 0 while there is none."""
     row = await (await conn.execute(READ_HEAD, (site_id,))).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def read_open(conn: AsyncConnection[Any], site_id: int) -> list[OpenAlarm]:
+    """Read the alarms that are not normal, as they were told."""
+    cursor = await conn.execute(READ_OPEN, (site_id,))
+    return [
+        OpenAlarm(
+            occurrence=occurrence,
+            subject=Subject(AlarmKind(kind), structure, channel, rule),
+            state=AlarmState(state),
+            level=Level(level),
+            changed_us=instant_us(changed_at),
+            acknowledged_by=acknowledged_by,
+        )
+        for (
+            occurrence,
+            kind,
+            structure,
+            channel,
+            rule,
+            state,
+            level,
+            changed_at,
+            acknowledged_by,
+        ) in await cursor.fetchall()
+    ]
 
 
 async def verify_journal(conn: AsyncConnection[Any], site_id: int) -> Verification:

@@ -117,6 +117,15 @@ async def read_configuration(connection: AsyncConnection, site_id: int, version:
     return str(row[0]) if row else None
 
 
+async def group_ids_of(
+    connection: AsyncConnection, site_id: int, plan: SitePlan
+) -> tuple[int, ...]:
+    """Return the numbers of the groups of a plan that was registered once."""
+    cursor = await connection.execute(GROUPS, [site_id])
+    known: dict[str, int] = dict(await cursor.fetchall())
+    return tuple(known[group.key] for group in plan.groups)
+
+
 async def layouts_known(connection: AsyncConnection, site_id: int) -> dict[tuple[int, int], int]:
     """Return how many slots each known (group_id, layout) has."""
     cursor = await connection.execute(LAYOUTS, [site_id])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from alarms.engine import EngineState, SiteEngine
 from alarms.ticks import TickSchedule
+from alarms.transition import Transition
 from historian.registry import SiteIds
 from ingest.inbox import Stream
 from ingest.judging import SiteKnowledge
@@ -61,6 +62,9 @@ class SiteDesk:
     stamps: list[StampState] = field(init=False)
     checkpoint_flush_id: int = 0
     flush_id: int = 0
+    readings: int = 0  # Judged since the checkpoint.
+    # To be told with the next flush, if a replay differs from what was told.
+    healing: tuple[Transition, ...] | None = None
     configuration_is_new: bool = False
     complaints: Complaints = field(default_factory=lambda: Complaints({}))
     # By stream_id and seq, which scans of a block that waits were delivered before.
@@ -76,17 +80,29 @@ class SiteDesk:
         """Edges whose line is open now."""
         return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
 
+    def committed(self, flush_id: int, readings: int, *, checkpoint: bool) -> None:
+        """Note that a flush with so many readings is durable."""
+        self.flush_id = flush_id
+        self.readings += readings
+        self.configuration_is_new = False
+        self.healing = None
+        if checkpoint:
+            self.checkpoint_flush_id = flush_id
+            self.readings = 0
+
     def resume(
         self,
         state: EngineState,
         flush_id: int,
         checkpoint_flush_id: int,
         stamps: Sequence[StampState] = (),
+        readings: int = 0,
     ) -> None:
         """Go on from a recovered state; without stamps, no clock of an edge is known."""
         self.state = state
         self.flush_id = flush_id
         self.checkpoint_flush_id = checkpoint_flush_id
+        self.readings = readings
         self.stamps = list(stamps) or [StampState(int(newest)) for newest in state.newest_us]
 
 

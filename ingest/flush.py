@@ -46,7 +46,9 @@ from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
 
-CHECKPOINT_EVERY_FLUSHES = 300  # A replay of as many flushes takes about a second.
+# Whichever comes first: a replay of as much takes a second or two.
+CHECKPOINT_EVERY_FLUSHES = 300
+CHECKPOINT_EVERY_READINGS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +68,13 @@ async def write_flush(
     *,
     now_us: int,
     destinations: Sequence[outbox.Destination],
+    checkpoint: bool = False,
 ) -> Written:
-    """Record a site's inputs, step its engine, and store what follows from both."""
+    """Record a site's inputs, step its engine, and store what follows from both.
+
+    The last flush before the end asks for a checkpoint: then what this program has judged need not
+    be judged again by the next, which may be a newer one.
+    """
     site_id = desk.ids.site_id
     flush_id = await begin_flush(conn, site_id, desk.term)
     acknowledgements = await actions.undecided(conn, site_id)
@@ -88,8 +95,11 @@ async def write_flush(
     await write_quarantine(conn, site_id, [*_refused(prepared), *_quarantined(prepared)])
     await _write_latest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
-    checkpoint = await _maybe_checkpoint(conn, desk, flush_id, now_us)
-    numbered = await journal.append(conn, site_id, flush_id, outcome.transitions, now_us)
+    checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
+    if checkpoint:
+        await _write_checkpoint(conn, desk, flush_id, now_us)
+    told = (*(desk.healing or ()), *outcome.transitions)
+    numbered = await journal.append(conn, site_id, flush_id, told, now_us)
     await outbox.enqueue(conn, site_id, numbered, destinations)
     return Written(flush_id, stored, tuple(numbered), checkpoint)
 
@@ -290,13 +300,18 @@ def _latest_of(desk: SiteDesk, scans: JudgedScans) -> list[LatestScan]:
     ]
 
 
-async def _maybe_checkpoint(
+def _is_checkpoint_due(desk: SiteDesk, prepared: Prepared, flush_id: int) -> bool:
+    return (
+        flush_id - desk.checkpoint_flush_id >= CHECKPOINT_EVERY_FLUSHES
+        or desk.readings + prepared.readings >= CHECKPOINT_EVERY_READINGS
+        or desk.configuration_is_new
+        or desk.healing is not None  # A replay of what led to it would differ again.
+    )
+
+
+async def _write_checkpoint(
     conn: AsyncConnection, desk: SiteDesk, flush_id: int, now_us: int
-) -> bool:
-    due = flush_id - desk.checkpoint_flush_id >= CHECKPOINT_EVERY_FLUSHES
-    if not (due or desk.configuration_is_new):
-        return False
+) -> None:
     state = encode_state(desk.engine, desk.state)
     checkpoint = Checkpoint(flush_id=flush_id, version=desk.ids.version, state=state)
     await write_checkpoint(conn, desk.ids.site_id, checkpoint, now_us)
-    return True

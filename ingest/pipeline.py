@@ -109,6 +109,7 @@ class Pipeline:
             await self._wait(stop, began_s)
         while len(self._inbox):
             await self._flush_or_recover(conn, maker)
+        await self._flush_or_recover(conn, maker, last=True)
 
     async def _wait(self, stop: asyncio.Event, began_s: float) -> None:
         """Wait for arrivals, but flush no more often than need be, and look around at times."""
@@ -119,10 +120,12 @@ class Pipeline:
         except TimeoutError:
             return
 
-    async def _flush_or_recover(self, conn: AsyncConnection, maker: AsyncConnection) -> None:
+    async def _flush_or_recover(
+        self, conn: AsyncConnection, maker: AsyncConnection, *, last: bool = False
+    ) -> None:
         arrivals = self._inbox.first(self._arrivals_max, ARRIVAL_BYTES_MAX)
         try:
-            await self._flush(conn, maker, arrivals)
+            await self._flush(conn, maker, arrivals, last=last)
         except (psycopg.OperationalError, OwnershipLostError):
             raise  # The connection is gone, or the site is another's.
         except ActionWithdrawnError:
@@ -151,32 +154,29 @@ class Pipeline:
             alone.stream.give_up(alone.ranges, CONDEMNED)
 
     async def _flush(
-        self, conn: AsyncConnection, maker: AsyncConnection, arrivals: Sequence[Arrival]
+        self,
+        conn: AsyncConnection,
+        maker: AsyncConnection,
+        arrivals: Sequence[Arrival],
+        *,
+        last: bool = False,  # So that a newer program need not judge again what this one has.
     ) -> None:
         began_s = real_monotonic_s()
         asked = self._asked.is_set()
         self._asked.clear()
-        for desk in self._desks:
-            await look_up_repetitions(conn, desk, arrivals)
-        prepared = [(desk, self._prepare(desk, arrivals)) for desk in self._desks]
-        busy = [(desk, one) for desk, one in prepared if asked or not one.empty]
+        busy = [
+            (desk, one)
+            for desk in self._desks
+            if not (one := await self._prepare(conn, desk, arrivals)).empty
+            or asked
+            or (last and desk.flush_id > desk.checkpoint_flush_id)
+        ]
         if not busy:
             self._inbox.filled.clear()
             return
         for _, one in busy:
             await self._make_room(maker, one.weeks_us - self._weeks_us)
-        async with conn.transaction():
-            written = [
-                await write_flush(
-                    conn,
-                    desk,
-                    one,
-                    now_us=self._clock.now_us(),
-                    destinations=self._destinations,
-                )
-                for desk, one in busy
-            ]
-            await conn.execute(TELL_LISTENERS)
+        written = await self._write(conn, busy, last=last)
         self._inbox.drop(len(arrivals))
         if self._asked.is_set():  # While we flushed; or it would wait for the next look.
             self._inbox.filled.set()
@@ -188,12 +188,33 @@ class Pipeline:
         metrics.FLUSH_SECONDS.observe(real_monotonic_s() - began_s)
         metrics.INBOX_ARRIVALS.set(len(self._inbox))
 
+    async def _write(
+        self, conn: AsyncConnection, busy: Sequence[tuple[SiteDesk, Prepared]], *, last: bool
+    ) -> list[Written]:
+        async with conn.transaction():
+            written = [
+                await write_flush(
+                    conn,
+                    desk,
+                    one,
+                    now_us=self._clock.now_us(),
+                    destinations=self._destinations,
+                    checkpoint=last,
+                )
+                for desk, one in busy
+            ]
+            await conn.execute(TELL_LISTENERS)
+        return written
+
     async def _make_room(self, maker: AsyncConnection, weeks_us: set[int]) -> None:
         for week_us in sorted(weeks_us):
             await ensure_partitions(maker, range(week_us, week_us + 1))
             self._weeks_us.add(week_us)
 
-    def _prepare(self, desk: SiteDesk, arrivals: Sequence[Arrival]) -> Prepared:
+    async def _prepare(
+        self, conn: AsyncConnection, desk: SiteDesk, arrivals: Sequence[Arrival]
+    ) -> Prepared:
+        await look_up_repetitions(conn, desk, arrivals)
         # What still waits in the inbox is not silent: time has passed only as far as we look.
         now_s = min(real_monotonic_s(), self._inbox.waiting_since_s(len(arrivals)) or float("inf"))
         if isinstance(self._clock, SharedClock) and not self._clock.began:
@@ -225,11 +246,8 @@ class Pipeline:
 
 def _settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     """After the commit: acknowledge, and count."""
-    desk.flush_id = written.flush_id
-    desk.configuration_is_new = False
+    desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
     desk.complaints = prepared.complaints
-    if written.checkpoint:
-        desk.checkpoint_flush_id = written.flush_id
     for block in prepared.refused:
         metrics.BLOCKS_QUARANTINED.labels(desk.key, block.reason).inc()
         log.warning(
@@ -249,9 +267,8 @@ def _settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
         by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)
     for of_stream in by_stream.values():
         of_stream[0].stream.settle([one for arrival in of_stream for one in arrival.ranges])
-    readings = sum(int(block.judged.raw.size) for block in prepared.good)
     metrics.SCANS_STORED.labels(desk.key).inc(written.scans.new)
-    metrics.READINGS_STORED.labels(desk.key).inc(readings)
+    metrics.READINGS_STORED.labels(desk.key).inc(prepared.readings)
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
     for _, transition in written.numbered:

@@ -66,6 +66,11 @@ class Prepared:
         return not (self.arrivals or self.silences or self.ticks)
 
     @property
+    def readings(self) -> int:
+        """How many readings are to be stored, bad ones included."""
+        return sum(int(block.judged.raw.size) for block in self.good)
+
+    @property
     def weeks_us(self) -> set[int]:
         """The weeks, by their beginning, that the flush will store scans of.
 

@@ -109,7 +109,7 @@ class Paper:
             begin, kept = self._kept
             state = checkpoint.decode(self._desk.engine, kept)
         for record in self._records[begin:]:
-            self._desk.engine.step(state, inputs_of(record, self._desk))
+            self._desk.engine.step(state, inputs_of(record, PLAN, IDS.group_ids))
         self._desk.resume(state, len(self._records), begin, self._stamps)
 
     def _prepared(self, arrivals: list[Arrival]) -> Prepared:
