@@ -6,19 +6,19 @@ as of now, last month's readings would end today's alarms. A clock that really i
 disk in a computer whose clock has no battery) stamps readings that the store does not hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from psycopg import AsyncConnection
 
 from historian.known_scans import stored_already
 from ingest.desk import SiteDesk
-from ingest.inbox import Arrival
+from ingest.inbox import Arrival, Stream
 from ingest.judging import BlockRefusedError, read_block
 from telemetry.uplink import BlockReceived
 
 
 async def look_up_repetitions(
-    conn: AsyncConnection, desk: SiteDesk, arrivals: Iterable[Arrival]
+    conn: AsyncConnection, desk: SiteDesk, arrivals: Sequence[Arrival]
 ) -> None:
     """Look up what may have been delivered before, for the desk; nearly always that is nothing.
 
@@ -26,11 +26,11 @@ async def look_up_repetitions(
     stream gives each of its blocks one number for ever.
     """
     desk.repetitions.clear()
+    streams = {one.stream for one in arrivals if one.stream.site == desk.key}
+    new = {one for one in streams if _is_new_to_some_group(desk, one)}
     for arrival in arrivals:
         stream, event = arrival.stream, arrival.event
-        if not isinstance(event, BlockReceived) or stream.site != desk.key:
-            continue
-        if not _is_new_to_some_group(desk, stream.edge, stream.stream_id):
+        if not isinstance(event, BlockReceived) or stream not in new:
             continue
         try:
             block, group = read_block(event.content, edge=stream.edge, known=desk.known)
@@ -51,8 +51,6 @@ async def look_up_repetitions(
         desk.repetitions[stream.stream_id, event.seq] = known
 
 
-def _is_new_to_some_group(desk: SiteDesk, edge: str, stream_id: int) -> bool:
-    return any(
-        desk.stamps[group.index].newest_us >= 0 and desk.stamps[group.index].stream_id != stream_id
-        for group in desk.plan.groups_of_edge(edge)
-    )
+def _is_new_to_some_group(desk: SiteDesk, stream: Stream) -> bool:
+    newest = [desk.stamps[group.index] for group in desk.plan.groups_of_edge(stream.edge)]
+    return any(one.newest_us >= 0 and one.stream_id != stream.stream_id for one in newest)
