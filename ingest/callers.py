@@ -12,7 +12,7 @@ from historian.tokens import Token, still_valid, verify_token
 from ingest.desk import SiteDesk
 from ingest.inbox import Inbox, Stream
 from ingest.line import LineParts, StreamRefusedError
-from telemetry.clock import Clock
+from telemetry.clock import Clock, real_monotonic_s
 from telemetry.frames import Hello
 from telemetry.ranges import RangeSet
 
@@ -48,6 +48,7 @@ def line_parts(
         verify=partial(_verify, pool),
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
+        greet=partial(_greet, desks),
     )
 
 
@@ -96,3 +97,9 @@ async def _open_stream(
             delivered=RangeSet([*stored.delivered, *stored.lost]),
         ),
     )
+
+
+def _greet(desks: Sequence[SiteDesk], stream: Stream, hello: Hello) -> None:
+    for desk in desks:
+        if desk.key == stream.site:
+            desk.greet(stream, hello.next_seq, real_monotonic_s())

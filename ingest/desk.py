@@ -13,7 +13,7 @@ from alarms.transition import Transition
 from historian.registry import SiteIds
 from ingest.inbox import Stream
 from ingest.judging import SiteKnowledge
-from ingest.silence import Hearing
+from ingest.silence import Hearing, has_settled
 from ingest.stamps import StampState
 from telemetry.clock import instant_us
 from telemetry.conversion import GroupConverter
@@ -56,6 +56,8 @@ class SiteDesk:
     ticks: TickSchedule
     hearing: Hearing
     known_edges: set[tuple[str, str]]  # That had a stream before this process started.
+    has_settled: bool = False  # All of them are back, or have been waited for enough.
+    greeted_edges: set[str] = field(default_factory=set)  # That have sent nothing since.
     streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
     # What follows changes with every flush, and is made anew from the database after a failed one.
     state: EngineState = field(init=False)
@@ -77,8 +79,50 @@ class SiteDesk:
 
     @property
     def edges_back(self) -> set[tuple[str, str]]:
-        """Edges whose line is open now."""
-        return {(self.key, edge) for (edge, _), one in self.streams.items() if one.line is not None}
+        """Edges whose line is open, and who have delivered what they had when they called."""
+        return {
+            (self.key, edge)
+            for (edge, _), one in self.streams.items()
+            if one.line is not None and not one.has_backlog
+        }
+
+    def greet(self, stream: Stream, next_seq: int, now_s: float) -> None:
+        """Note that an edge has said hello: it is given time to send something, but only once.
+
+        One that calls again and again, and never sends anything, is as silent as a dead one.
+        """
+        stream.announced = next_seq - 1
+        if stream.edge in self.greeted_edges:
+            return
+        self.greeted_edges.add(stream.edge)
+        stream.moved_s = now_s
+        for group in self.plan.groups_of_edge(stream.edge):
+            self.hearing.hear(group.index, now_s)
+
+    def settle(self, *, waiting_since_s: float, now_s: float) -> bool:
+        """Tell whether the edges are back that were known; for others silence counts from now."""
+        back = self.edges_back
+        if not self.has_settled and has_settled(
+            started_s=waiting_since_s, now_s=now_s, known=self.known_edges, back=back
+        ):
+            self.has_settled = True
+            for _, edge in self.known_edges - back:
+                for group in self.plan.groups_of_edge(edge):
+                    self.hearing.count_silence_from(group.index, now_s)
+        return self.has_settled
+
+    def await_edges_again(self) -> None:
+        """Wait for all edges as after a start: without a database they may have hung up."""
+        self.has_settled = False
+        self.known_edges |= {(self.key, edge) for edge, _ in self.streams}
+
+    def catching_up(self, now_s: float) -> NDArray[np.bool_]:
+        """Tell of which groups a backlog is coming in right now."""
+        found = np.zeros(len(self.plan.groups), dtype=np.bool_)
+        for (edge, _), stream in self.streams.items():
+            if stream.is_catching_up(now_s):
+                found[[group.index for group in self.plan.groups_of_edge(edge)]] = True
+        return found
 
     def committed(self, flush_id: int, readings: int, *, checkpoint: bool) -> None:
         """Note that a flush with so many readings is durable."""

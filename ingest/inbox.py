@@ -1,17 +1,29 @@
-"""What has come over the lines and waits for the next flush: bounded, in order of arrival."""
+"""What has come over the lines and waits for the next flush: bounded, in order of arrival.
+
+Each site has a box of its own: one whose flushes fail fills it up, and holds up nobody else.
+"""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+
+import structlog
 
 from telemetry.frames import refusal
 from telemetry.ranges import Range, RangeSet
 from telemetry.uplink import BlockReceived, CentreSide, LostDeclared, Repeated
 
-BYTES_MAX = 64 << 20  # Compressed. Above it lines are not read, so the edges' windows fill up.
+# Of a site, compressed. Above it its lines are not read, so the edges' windows fill up.
+BYTES_MAX = 64 << 20
+# An open line over which nothing comes for so long delivers no backlog, whatever it announced.
+CATCHING_UP_PAUSE_S = 30.0
 REPEAT_BYTES = 64  # What a repetition or a declared loss counts for.
+RANGES_TOLD = 5
+
+log = structlog.get_logger()
 
 
 class Line:
@@ -46,6 +58,45 @@ class Stream:
     delivered: RangeSet  # Committed in the database, or recorded there as lost.
     pending: RangeSet = field(default_factory=RangeSet)  # Handed over, not yet committed.
     line: Line | None = None
+    is_set_back: bool = False  # What it has in the inbox belongs to a delivery that is undone.
+    announced: int = 0  # The newest number that the edge had at its last hello.
+    moved_s: float = float("-inf")  # When something came last; real.
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether something is not committed yet that the edge had when it said hello."""
+        return self.delivered.first_absent(1) <= self.announced
+
+    def is_catching_up(self, now_s: float) -> bool:
+        """Tell whether a backlog is coming over the line right now."""
+        return (
+            self.line is not None
+            and self.has_backlog
+            and now_s - self.moved_s <= CATCHING_UP_PAUSE_S
+        )
+
+    def reread(self, delivered: RangeSet) -> None:
+        """Take over what the database says is delivered.
+
+        Where something is gone that was delivered (it has been restored, or a replica has taken
+        over), the line is closed at once: a new one begins with what is lacking, and later
+        blocks must not be stored before the lost ones.
+        """
+        gone = self.delivered.without(delivered)
+        self.delivered = delivered
+        if not gone:
+            return
+        log.warning(
+            "delivered blocks are gone from the database",
+            site=self.site,
+            edge=self.edge,
+            ranges=gone.to_list()[:RANGES_TOLD],
+        )
+        self.pending = RangeSet()
+        self.is_set_back = True
+        if self.line is not None:
+            self.line.close()
+            self.line = None
 
     def give_up(self, ranges: Iterable[Range], message: str) -> None:
         """Forget what can't be recorded, and end the line over which it came."""
@@ -87,69 +138,99 @@ class Arrival:
         return [(self.event.seq, self.event.seq)]
 
 
+class Box:
+    """The arrivals of one site."""
+
+    def __init__(self) -> None:
+        self.arrivals: deque[Arrival] = deque()
+        self.room = asyncio.Event()
+        self.room.set()
+        self._bytes = 0
+
+    def put(self, arrival: Arrival) -> None:
+        """Add an arrival; there is no room any more once too much waits."""
+        self.arrivals.append(arrival)
+        self._bytes += arrival.weight
+        if self._bytes >= BYTES_MAX:
+            self.room.clear()
+
+    def keep(self, arrivals: Iterable[Arrival]) -> None:
+        """Drop all others."""
+        self.arrivals = deque(arrivals)
+        self._bytes = sum(arrival.weight for arrival in self.arrivals)
+        if self._bytes < BYTES_MAX:
+            self.room.set()
+
+
 class Inbox:
     """Arrivals in order. Lines put, the flush looks, and takes only after the commit."""
 
     def __init__(self) -> None:
-        self._arrivals: deque[Arrival] = deque()
-        self._bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._boxes: defaultdict[str, Box] = defaultdict(Box)  # By site.
         self.filled = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._arrivals)
+        return sum(len(box.arrivals) for box in self._boxes.values())
 
-    async def wait_for_room(self) -> None:
-        """Wait until lines may be read again."""
-        await self._room.wait()
+    def count_of(self, sites: Collection[str]) -> int:
+        """Return how many arrivals of some sites wait."""
+        return sum(len(self._boxes[site].arrivals) for site in sites)
+
+    async def wait_for_room(self, site: str) -> None:
+        """Wait until a site's lines may be read again."""
+        await self._boxes[site].room.wait()
 
     def put(self, arrival: Arrival) -> None:
         """Add an arrival; its numbers are pending from now on."""
+        self._drop_set_back(arrival.stream)
+        arrival.stream.moved_s = arrival.heard_s
         for first, last in arrival.ranges:
             arrival.stream.pending.add(first, last)
-        self._arrivals.append(arrival)
-        self._bytes += arrival.weight
-        if self._bytes >= BYTES_MAX:
-            self._room.clear()
+        self._boxes[arrival.stream.site].put(arrival)
         self.filled.set()
 
-    def first(self, count: int, bytes_max: int) -> list[Arrival]:
-        """Look at the oldest arrivals, at least one if there is any."""
+    def first(self, count: int, bytes_max: int, sites: Collection[str]) -> list[Arrival]:
+        """Look at the oldest arrivals of some sites, at least one if there is any."""
         chosen: list[Arrival] = []
         weight = 0
-        for arrival in self._arrivals:
+        in_order = heapq.merge(
+            *(self._boxes[site].arrivals for site in sites), key=lambda one: one.heard_s
+        )
+        for arrival in in_order:
             if chosen and (len(chosen) >= count or weight + arrival.weight > bytes_max):
                 break
             chosen.append(arrival)
             weight += arrival.weight
         return chosen
 
-    def waiting_since_s(self, count: int) -> float | None:
-        """Return when the oldest arrival came that is not among the first so many."""
-        return self._arrivals[count].heard_s if count < len(self._arrivals) else None
+    def waiting_since_s(self, site: str, count: int) -> float | None:
+        """Return when the oldest arrival of a site came that is not among its first so many."""
+        arrivals = self._boxes[site].arrivals
+        return arrivals[count].heard_s if count < len(arrivals) else None
 
-    def drop(self, count: int) -> None:
-        """Take the oldest arrivals out: they are committed."""
-        for _ in range(count):
-            self._bytes -= self._arrivals.popleft().weight
-        if self._bytes < BYTES_MAX:
-            self._room.set()
-        if not self._arrivals:
-            self.filled.clear()
+    def drop(self, arrivals: Sequence[Arrival]) -> None:
+        """Take arrivals out: they are committed."""
+        gone = {id(one) for one in arrivals}
+        for site in {one.stream.site for one in arrivals}:
+            box = self._boxes[site]
+            box.keep(one for one in box.arrivals if id(one) not in gone)
 
-    def drop_delivered(self) -> None:
-        """After a commit of unknown outcome: take out what turned out to be committed."""
-        rest = [one for one in self._arrivals if not _is_delivered(one)]
-        for arrival in self._arrivals:
-            if _is_delivered(arrival):
-                arrival.stream.settle(arrival.ranges)
-        self._arrivals = deque(rest)
-        self._bytes = sum(arrival.weight for arrival in rest)
-        if self._bytes < BYTES_MAX:
-            self._room.set()
-        if not rest:
-            self.filled.clear()
+    def drop_delivered(self, site: str) -> None:
+        """After a recovery: take out what turned out to be committed, or is to be sent again."""
+        box = self._boxes[site]
+        for stream in {one.stream for one in box.arrivals}:
+            self._drop_set_back(stream)
+        delivered = [one for one in box.arrivals if _is_delivered(one)]
+        for arrival in delivered:
+            arrival.stream.settle(arrival.ranges)
+        self.drop(delivered)
+
+    def _drop_set_back(self, stream: Stream) -> None:
+        if not stream.is_set_back:
+            return
+        stream.is_set_back = False
+        box = self._boxes[stream.site]
+        box.keep(one for one in box.arrivals if one.stream is not stream)
 
 
 def _is_delivered(arrival: Arrival) -> bool:

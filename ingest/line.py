@@ -59,6 +59,7 @@ class LineParts:
     verify: Callable[[str], Awaitable[Token | None]]
     still_valid: Callable[[list[str]], Awaitable[set[str]]]
     open_stream: Callable[[Hello], Awaitable[Stream]]
+    greet: Callable[[Stream, Hello], None]
     # Weak, because a caller who hangs up between the check and the welcome is never answered.
     callers: WeakKeyDictionary[ServerConnection, Token] = field(default_factory=WeakKeyDictionary)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -179,7 +180,7 @@ async def _answer(parts: LineParts, connection: ServerConnection) -> None:
     metrics.LINES_OPEN.inc()
     try:
         async for message in connection:
-            await parts.inbox.wait_for_room()
+            await parts.inbox.wait_for_room(caller.site or "")
             for event in side.received(_binary(message)):
                 if isinstance(event, HelloReceived):
                     stream = await _greet(parts, caller, side, line, event.hello)
@@ -218,6 +219,7 @@ async def _greet(
     if stream.line is not None:
         stream.line.close()  # An edge that calls again has lost its old connection.
     stream.line = line
+    parts.greet(stream, hello)
     frames, lost = side.welcome(stream.delivered, stream.pending)
     for frame in frames:
         line.tell(frame)

@@ -17,6 +17,11 @@ TRANSITIONS = Counter(
     "groundwatch_transitions", "Alarm transitions recorded.", ["site", "kind", "change"]
 )
 FLUSHES = Counter("groundwatch_flushes", "Flushes, by outcome.", ["outcome"])
+STORAGE_FAILED = Gauge(
+    "groundwatch_storage_failed",
+    "1 from a flush of a site that failed until one is committed, else 0.",
+    ["site"],
+)
 FLUSH_SECONDS = Histogram(
     "groundwatch_flush_seconds",
     "Real seconds a flush took, from the first look at the inbox to the acknowledgements.",

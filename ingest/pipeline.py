@@ -2,8 +2,8 @@
 
 Whatever goes wrong in it, the way back is the same as after a crash: the state is thrown away and
 recovered from the database, arrivals that turn out to be committed are acknowledged, the rest is
-tried again. A flush that fails for its content is cut in half until the one block that can't be
-stored stands alone; when it fails once more it goes to quarantine, and everything else is stored.
+tried again. After a failure each site is flushed apart, so that the faults of one hold up no
+other; `ingest.narrowing` finds the one block that can't be stored, which goes to quarantine.
 """
 
 import asyncio
@@ -15,25 +15,27 @@ from psycopg import AsyncConnection
 
 from alarms.outbox import Destination
 from historian.actions import ActionWithdrawnError
-from historian.connection import connect
-from historian.partition import ensure_partitions
+from historian.connection import STATEMENT_TIMEOUT_S, connect, hung_up_after
 from historian.writer import OwnershipLostError
 from ingest import metrics
 from ingest.desk import SiteDesk
 from ingest.flush import Written, write_flush
 from ingest.inbox import Arrival, Inbox
-from ingest.preparation import CONDEMNED, IMPLAUSIBLE_CLOCK, Prepared, prepare
+from ingest.narrowing import ARRIVALS_MAX, Narrowing, is_away, is_stores_own
+from ingest.preparation import CONDEMNED, Prepared, prepare
 from ingest.recovery import recover
 from ingest.repetitions import look_up_repetitions
-from ingest.silence import has_settled
+from ingest.room import Room
+from ingest.settlement import settle
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
-from telemetry.frames import rejection
 from telemetry.uplink import BlockReceived
 
 FLUSH_EVERY_S = 0.1
 LOOK_AROUND_EVERY_S = 0.25  # For silences and excused ticks, when nothing arrives.
-ARRIVALS_MAX = 2_000
 ARRIVAL_BYTES_MAX = 8 << 20
+# The server ends a statement that takes too long, if it still can; this is for one that can't.
+FLUSH_WITHIN_S = STATEMENT_TIMEOUT_S + 15.0
+FINISH_WITHIN_S = 10.0  # Once told to stop; what is left is not acknowledged, and sent again.
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0)
 
 TELL_LISTENERS = "select pg_notify('groundwatch', 'flush')"
@@ -57,11 +59,13 @@ class Pipeline:
         self._inbox = inbox
         self._clock = clock
         self._destinations = destinations
-        self._started_s = real_monotonic_s()
-        self._arrivals_max = ARRIVALS_MAX
-        self._suspect: Arrival | None = None  # Failed alone.
-        self._condemned: Arrival | None = None  # Failed alone twice.
-        self._weeks_us: set[int] = set()  # That are known to have room in the store.
+        self._waiting_since_s = real_monotonic_s()
+        self._narrowings = {desk.key: Narrowing() for desk in self._desks}
+        self._apart = False  # The next time each site is flushed by itself.
+        self._is_last = (
+            False  # It leaves checkpoints, so that a newer program need not judge again.
+        )
+        self._room = Room(clock)
         self._asked = asyncio.Event()  # An operator wants something.
 
     def wake_for_action(self) -> None:
@@ -83,22 +87,20 @@ class Pipeline:
                     attempt = 0
                     await self._flush_until(conn, maker, stop)
                     return
-            except OwnershipLostError:
-                raise
             except psycopg.OperationalError as error:
                 metrics.FLUSHES.labels("database_away").inc()
                 log.warning("database is away", error=str(error).strip())
                 if last:
                     return
+            self._await_edges_again()
             await _pause(stop, RECONNECT_S[min(attempt, len(RECONNECT_S) - 1)])
             attempt += 1
-            self._await_edges_again()
 
     def _await_edges_again(self) -> None:
-        """Wait for all edges as after a start: without a database they may have hung up."""
-        self._started_s = real_monotonic_s()
+        self._waiting_since_s = real_monotonic_s()
         for desk in self._desks:
-            desk.known_edges |= {(desk.key, edge) for edge, _ in desk.streams}
+            metrics.STORAGE_FAILED.labels(desk.key).set(1)
+            desk.await_edges_again()
 
     async def _flush_until(
         self, conn: AsyncConnection, maker: AsyncConnection, stop: asyncio.Event
@@ -107,9 +109,11 @@ class Pipeline:
             began_s = real_monotonic_s()
             await self._flush_or_recover(conn, maker)
             await self._wait(stop, began_s)
-        while len(self._inbox):
+        ends_s = real_monotonic_s() + FINISH_WITHIN_S
+        while self._has_more() and real_monotonic_s() < ends_s:
             await self._flush_or_recover(conn, maker)
-        await self._flush_or_recover(conn, maker, last=True)
+        self._is_last = True
+        await self._flush_or_recover(conn, maker)
 
     async def _wait(self, stop: asyncio.Event, began_s: float) -> None:
         """Wait for arrivals, but flush no more often than need be, and look around at times."""
@@ -120,76 +124,120 @@ class Pipeline:
         except TimeoutError:
             return
 
-    async def _flush_or_recover(
-        self, conn: AsyncConnection, maker: AsyncConnection, *, last: bool = False
+    def _due(self) -> list[SiteDesk]:
+        now_s = real_monotonic_s()
+        return [desk for desk in self._desks if self._narrowings[desk.key].retry_s <= now_s]
+
+    def _has_more(self) -> bool:
+        return self._inbox.count_of([desk.key for desk in self._due()]) > 0
+
+    async def _flush_or_recover(self, conn: AsyncConnection, maker: AsyncConnection) -> None:
+        """Flush every site that is due: those that do well together, the others one by one."""
+        self._inbox.filled.clear()
+        asked = self._asked.is_set()
+        self._asked.clear()
+        due = self._due()
+        narrow = [one for one in due if self._apart or self._narrowings[one.key].stands_apart]
+        self._apart = False
+        well = [desk for desk in due if desk not in narrow]
+        for desks in [*([well] if well else []), *([one] for one in narrow)]:
+            await self._flush_these(conn, maker, desks, asked=asked)
+        if self._asked.is_set() or self._has_more():
+            self._inbox.filled.set()
+
+    async def _flush_these(
+        self, conn: AsyncConnection, maker: AsyncConnection, desks: list[SiteDesk], *, asked: bool
     ) -> None:
-        arrivals = self._inbox.first(self._arrivals_max, ARRIVAL_BYTES_MAX)
+        lost = [desk for desk in desks if self._narrowings[desk.key].must_recover]
+        if lost and not await self._recover(conn, lost):
+            return
+        arrivals = self._choose(desks)
+        began_s = real_monotonic_s()
         try:
-            await self._flush(conn, maker, arrivals, last=last)
-        except (psycopg.OperationalError, OwnershipLostError):
-            raise  # The connection is gone, or the site is another's.
+            with hung_up_after(conn, FLUSH_WITHIN_S), hung_up_after(maker, FLUSH_WITHIN_S):
+                flushed = await self._flush(conn, maker, desks, arrivals, asked=asked)
         except ActionWithdrawnError:
-            await self._recover_all(conn)
+            await self._recover(conn, desks)
         except Exception as error:
+            if real_monotonic_s() - began_s >= FLUSH_WITHIN_S:
+                self._halve(desks, arrivals)
+            if isinstance(error, OwnershipLostError) or is_away(error, conn, maker):
+                raise
             metrics.FLUSHES.labels("failed").inc()
             log.exception("a flush failed", error=repr(error), arrivals=len(arrivals))
-            await self._recover_all(conn)
-            self._narrow_down(arrivals)
+            await self._recover(conn, desks)
+            self._note_failure(desks, arrivals, error)
         else:
-            self._suspect = self._condemned = None
-            self._arrivals_max = min(ARRIVALS_MAX, self._arrivals_max * 2)
+            for desk in flushed:
+                self._note_success(desk)
 
-    def _narrow_down(self, arrivals: Sequence[Arrival]) -> None:
-        """Halve the next flush, until the one arrival that can't be stored is known."""
-        self._arrivals_max = max(1, len(arrivals) // 2)
-        if len(arrivals) != 1:
+    def _choose(self, desks: Sequence[SiteDesk]) -> list[Arrival]:
+        count = min(self._narrowings[desk.key].arrivals_max for desk in desks)
+        if not count:
+            return []
+        return self._inbox.first(count, ARRIVAL_BYTES_MAX, [desk.key for desk in desks])
+
+    def _halve(self, desks: Sequence[SiteDesk], arrivals: Sequence[Arrival]) -> None:
+        """Take less of each site next time: the database may not manage so much in time."""
+        for desk in desks:
+            count = sum(one.stream.site == desk.key for one in arrivals)
+            self._narrowings[desk.key].halve(count or ARRIVALS_MAX)
+
+    def _note_failure(
+        self, desks: Sequence[SiteDesk], arrivals: Sequence[Arrival], error: Exception
+    ) -> None:
+        for desk in desks:
+            metrics.STORAGE_FAILED.labels(desk.key).set(1)
+        if len(desks) > 1:  # Whose fault it was is seen when each is flushed by itself.
+            self._apart = True
             return
-        (alone,) = arrivals
-        if self._suspect is not alone:
-            self._suspect = alone
-        elif isinstance(alone.event, BlockReceived):
-            self._condemned = alone
-        else:  # There are no bytes to keep; whoever says such things is not listened to.
-            self._inbox.drop(1)
-            alone.stream.give_up(alone.ranges, CONDEMNED)
+        blameless = is_stores_own(error) or self._room.is_lacking
+        self._narrowings[desks[0].key].failed(arrivals, real_monotonic_s(), blameless=blameless)
+
+    def _note_success(self, desk: SiteDesk) -> None:
+        metrics.STORAGE_FAILED.labels(desk.key).set(0)
+        narrowing = self._narrowings[desk.key]
+        narrowing.stored()
+        culprit = narrowing.condemned
+        if culprit is not None and not isinstance(culprit.event, BlockReceived):
+            # There are no bytes to keep; whoever says such things is not listened to.
+            self._inbox.drop([culprit])
+            culprit.stream.give_up(culprit.ranges, CONDEMNED)
+            narrowing.condemned = None
 
     async def _flush(
         self,
         conn: AsyncConnection,
         maker: AsyncConnection,
+        desks: Sequence[SiteDesk],
         arrivals: Sequence[Arrival],
         *,
-        last: bool = False,  # So that a newer program need not judge again what this one has.
-    ) -> None:
+        asked: bool,
+    ) -> list[SiteDesk]:
+        """Store what is new; return the sites of which something was."""
         began_s = real_monotonic_s()
-        asked = self._asked.is_set()
-        self._asked.clear()
         busy = [
             (desk, one)
-            for desk in self._desks
+            for desk in desks
             if not (one := await self._prepare(conn, desk, arrivals)).empty
             or asked
-            or (last and desk.flush_id > desk.checkpoint_flush_id)
+            or self._narrowings[desk.key].must_flush
+            or (self._is_last and desk.flush_id > desk.checkpoint_flush_id)
         ]
         if not busy:
-            self._inbox.filled.clear()
-            return
-        for _, one in busy:
-            await self._make_room(maker, one.weeks_us - self._weeks_us)
-        written = await self._write(conn, busy, last=last)
-        self._inbox.drop(len(arrivals))
-        if self._asked.is_set():  # While we flushed; or it would wait for the next look.
-            self._inbox.filled.set()
-        elif not len(self._inbox):
-            self._inbox.filled.clear()
+            return []
+        await self._room.make(maker, {week for _, one in busy for week in one.weeks_us})
+        written = await self._write(conn, busy)
+        self._inbox.drop(arrivals)
         for (desk, one), result in zip(busy, written, strict=True):
-            _settle(desk, one, result)
+            settle(desk, one, result)
         metrics.FLUSHES.labels("committed").inc()
         metrics.FLUSH_SECONDS.observe(real_monotonic_s() - began_s)
         metrics.INBOX_ARRIVALS.set(len(self._inbox))
+        return [desk for desk, _ in busy]
 
     async def _write(
-        self, conn: AsyncConnection, busy: Sequence[tuple[SiteDesk, Prepared]], *, last: bool
+        self, conn: AsyncConnection, busy: Sequence[tuple[SiteDesk, Prepared]]
     ) -> list[Written]:
         async with conn.transaction():
             written = [
@@ -199,80 +247,58 @@ class Pipeline:
                     one,
                     now_us=self._clock.now_us(),
                     destinations=self._destinations,
-                    checkpoint=last,
+                    checkpoint=self._is_last,
                 )
                 for desk, one in busy
             ]
             await conn.execute(TELL_LISTENERS)
         return written
 
-    async def _make_room(self, maker: AsyncConnection, weeks_us: set[int]) -> None:
-        for week_us in sorted(weeks_us):
-            await ensure_partitions(maker, range(week_us, week_us + 1))
-            self._weeks_us.add(week_us)
-
     async def _prepare(
         self, conn: AsyncConnection, desk: SiteDesk, arrivals: Sequence[Arrival]
     ) -> Prepared:
         await look_up_repetitions(conn, desk, arrivals)
+        of_site = [one for one in arrivals if one.stream.site == desk.key]
         # What still waits in the inbox is not silent: time has passed only as far as we look.
-        now_s = min(real_monotonic_s(), self._inbox.waiting_since_s(len(arrivals)) or float("inf"))
+        waiting_s = self._inbox.waiting_since_s(desk.key, len(of_site))
+        now_s = min(real_monotonic_s(), float("inf") if waiting_s is None else waiting_s)
         if isinstance(self._clock, SharedClock) and not self._clock.began:
             desk.hearing.restart(now_s)  # Before a scenario begins nobody is silent.
         return prepare(
             desk,
-            [one for one in arrivals if one.stream.site == desk.key],
+            of_site,
             now_us=self._clock.now_us(),
             now_s=now_s,
             rate=self._clock.rate,
-            settled=has_settled(
-                started_s=self._started_s,
-                now_s=now_s,
-                known=desk.known_edges,
-                back=desk.edges_back,
-            ),
-            condemned=self._condemned,
+            settled=desk.settle(waiting_since_s=self._waiting_since_s, now_s=now_s),
+            condemned=self._narrowings[desk.key].condemned,
         )
 
     async def _recover_all(self, conn: AsyncConnection) -> None:
         """Make every site's state anew from the database; then look for what operators want."""
-        self._weeks_us.clear()
-        for desk in self._desks:
-            async with conn.transaction():
-                await recover(conn, desk)
-        self._inbox.drop_delivered()
+        await self._recover(conn, self._desks)
+
+    async def _recover(self, conn: AsyncConnection, desks: Sequence[SiteDesk]) -> bool:
+        """Recover some sites; tell whether all could be. One that can't holds up no other."""
+        self._room.forget()
+        whole = True
+        for desk in desks:
+            narrowing = self._narrowings[desk.key]
+            try:
+                async with conn.transaction():
+                    await recover(conn, desk)
+            except Exception as error:
+                if is_away(error, conn):
+                    raise
+                log.exception("a site can't be recovered", site=desk.key, error=repr(error))
+                metrics.STORAGE_FAILED.labels(desk.key).set(1)
+                narrowing.must_recover, whole = True, False
+                narrowing.pause(real_monotonic_s())
+            else:
+                narrowing.must_recover = False
+                self._inbox.drop_delivered(desk.key)
         self.wake_for_action()
-
-
-def _settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
-    """After the commit: acknowledge, and count."""
-    desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
-    desk.complaints = prepared.complaints
-    for block in prepared.refused:
-        metrics.BLOCKS_QUARANTINED.labels(desk.key, block.reason).inc()
-        log.warning(
-            "block put into quarantine",
-            site=desk.key,
-            edge=block.arrival.stream.edge,
-            seq=block.event.seq,
-            reason=block.reason,
-            message=block.message,
-        )
-        if block.arrival.stream.line is not None:
-            block.arrival.stream.line.tell(rejection(block.event.seq, block.reason, block.message))
-    wild = sum(bool(block.judged.wild.any()) for block in prepared.good)
-    metrics.BLOCKS_QUARANTINED.labels(desk.key, IMPLAUSIBLE_CLOCK).inc(wild)
-    by_stream: dict[int, list[Arrival]] = {}
-    for arrival in prepared.arrivals:
-        by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)
-    for of_stream in by_stream.values():
-        of_stream[0].stream.settle([one for arrival in of_stream for one in arrival.ranges])
-    metrics.SCANS_STORED.labels(desk.key).inc(written.scans.new)
-    metrics.READINGS_STORED.labels(desk.key).inc(prepared.readings)
-    metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
-    metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
-    for _, transition in written.numbered:
-        metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()
+        return whole
 
 
 async def _pause(stop: asyncio.Event, real_s: float) -> None:

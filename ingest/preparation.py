@@ -99,6 +99,9 @@ def prepare(
     desk.hearing.listen(now_s)
     for block in good:
         desk.hearing.hear(block.judged.group, block.arrival.heard_s)
+    desk.greeted_edges.difference_update(one.stream.edge for one in arrivals)
+    # An edge that is catching up holds what its groups are said to lack.
+    absent = settled & ~desk.catching_up(now_s)
     return Prepared(
         arrivals=tuple(arrivals),
         good=tuple(good),
@@ -106,11 +109,11 @@ def prepare(
         lost=_of_kind(arrivals, LostDeclared),
         repeated=_of_kind(arrivals, Repeated),
         scans=scans,
-        silences=_silences(desk, now_us=now_us, now_s=now_s, rate=rate),
+        silences=_silences(desk, absent & desk.hearing.silent(now_s, rate), now_us),
         happenings=_happenings(
             desk, good, refused, _of_kind(arrivals, LostDeclared), complaints=complaints
         ),
-        ticks=desk.ticks.due(desk.state, scans, desk.hearing.excused(now_s, rate, settled=settled)),
+        ticks=desk.ticks.due(desk.state, scans, absent & desk.hearing.excused(now_s, rate)),
         complaints=complaints,
     )
 
@@ -176,11 +179,10 @@ def joined(parts: Sequence[JudgedScans]) -> JudgedScans:
     )
 
 
-def _silences(desk: SiteDesk, *, now_us: int, now_s: float, rate: float) -> tuple[Silence, ...]:
+def _silences(desk: SiteDesk, silent: NDArray[np.bool_], now_us: int) -> tuple[Silence, ...]:
     """Find groups that have just fallen silent; one that never spoke is silent since we began."""
-    silent: NDArray[np.bool_] = desk.hearing.silent(now_s, rate) & ~desk.state.silent
     found = []
-    for group in np.flatnonzero(silent).tolist():
+    for group in np.flatnonzero(silent & ~desk.state.silent).tolist():
         newest_us = desk.stamps[group].newest_us
         allowed_us = 3 * desk.plan.groups[group].period_us
         since_us = newest_us if newest_us >= desk.known.began_us else now_us - allowed_us

@@ -53,7 +53,7 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
     desk.configuration_is_new = found.era.version != desk.ids.version
     for stream in list(desk.streams.values()):  # An edge may come meanwhile.
         stored = await open_stream(conn, desk.ids.site_id, stream.edge, stream.epoch)
-        stream.delivered = RangeSet([*stored.delivered, *stored.lost])
+        stream.reread(RangeSet([*stored.delivered, *stored.lost]))
     log.info(
         "site recovered",
         site=desk.key,

@@ -1,7 +1,8 @@
 """Which scan groups have fallen silent, and which need not be waited for?
 
 Both are about lines, so both are measured in real time, which a scenario's rate scales. Time in
-which the centre was down is nobody's silence: hearing begins when the centre starts.
+which the centre was down is nobody's silence: hearing begins when the centre starts, and for an
+edge that has not come back by the time the centre has settled, then.
 """
 
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ class Hearing:
     period_s: NDArray[np.float64]  # [group] scenario seconds
     measured: NDArray[np.bool_]  # [group] False for calculated groups, which are never silent
     listened_s: float  # The newest look at what has come.
+    counted_s: NDArray[np.float64]  # [group] from when on silence counts; grace does not ask
 
     @classmethod
     def begin(
         cls, *, period_s: NDArray[np.float64], measured: NDArray[np.bool_], now_s: float
     ) -> "Hearing":
         """Start listening: every group counts as heard now."""
-        return cls(np.full(len(period_s), now_s), period_s, measured, now_s)
+        begun = np.full(len(period_s), now_s)
+        return cls(begun, period_s, measured, now_s, begun.copy())
 
     def restart(self, now_s: float) -> None:
         """Count every group as heard now."""
@@ -42,22 +45,29 @@ class Hearing:
 
         While the database is away, or this process stands still, edges can't be heard.
         """
-        self.heard_s += max(0.0, now_s - self.listened_s - LOOK_COUNTS_S)
+        missed_s = max(0.0, now_s - self.listened_s - LOOK_COUNTS_S)
+        self.heard_s += missed_s
+        self.counted_s += missed_s
         self.listened_s = max(self.listened_s, now_s)
 
     def hear(self, group: int, at_s: float) -> None:
         """Note that a scan of a group has come; it may have waited for this look for a while."""
         self.heard_s[group] = max(self.heard_s[group], at_s)
 
+    def count_silence_from(self, group: int, now_s: float) -> None:
+        """Count no time before now as a group's silence."""
+        self.counted_s[group] = now_s
+
     def silent(self, now_s: float, rate: float) -> NDArray[np.bool_]:
         """Tell which measured groups have been silent for three periods, and at least 5 s."""
         allowed = np.maximum(SILENT_PERIODS * self.period_s / rate, SILENT_AT_LEAST_S)
-        return self.measured & (now_s - self.heard_s > allowed)
+        since_s = np.maximum(self.heard_s, self.counted_s)
+        return self.measured & (now_s - since_s > allowed)
 
-    def excused(self, now_s: float, rate: float, *, settled: bool) -> NDArray[np.bool_]:
+    def excused(self, now_s: float, rate: float) -> NDArray[np.bool_]:
         """Tell which groups a tick need not wait for: two periods of grace have ended."""
         allowed = np.maximum(GRACE_PERIODS * self.period_s / rate, GRACE_AT_LEAST_S)
-        return settled & self.measured & (now_s - self.heard_s > allowed)
+        return self.measured & (now_s - self.heard_s > allowed)
 
 
 def has_settled(

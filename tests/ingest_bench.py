@@ -153,6 +153,7 @@ class EdgeLine:
         self.rejected: list[BlockRejected] = []
         self.refused: Refused | None = None
         self.lowest_held = 1
+        self.holds_back = False  # Sends nothing that is in the spool.
         self.on_acknowledged: Callable[[], Awaitable[None]] | None = None
         self._answered = False
         self._side: EdgeSide
@@ -235,7 +236,14 @@ class EdgeLine:
         if ranges and self.on_acknowledged is not None:
             await self.on_acknowledged()
 
+    async def send_all(self) -> None:
+        """Hold nothing back any more."""
+        self.holds_back = False
+        await self._pump()
+
     async def _pump(self) -> None:
+        if self.holds_back:
+            return
         for seq in self._side.next_to_send():
             frame = self._side.sending(seq, self.spool[seq], at_s=real_monotonic_s())
             if frame is not None:

@@ -121,6 +121,7 @@ class Run:
         else:
             group = self._desk.plan.group_by_key[step.group].index
             self._desk.hearing.heard_s[group] -= 1e6
+            self._desk.hearing.counted_s[group] -= 1e6
             await self._flush()
 
     async def _answer(self, step: Answer) -> None:
@@ -140,6 +141,7 @@ class Run:
     async def _open(self) -> None:
         clock = HandClock(BEGAN_US)
         self._desk = await open_site(self._dsn, self._path, clock)
+        self._desk.known_edges = set()  # All are back at once.
         self._inbox = Inbox()
         self._pipeline = Pipeline(self._dsn, [self._desk], self._inbox, clock, ())
         self._connections = (

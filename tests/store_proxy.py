@@ -1,4 +1,4 @@
-"""A proxy in front of PostgreSQL that cuts the line right after a commit, before it is told."""
+"""A proxy in front of PostgreSQL: it cuts lines between a commit and its answer, or goes dumb."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,8 +16,14 @@ class StoreProxy:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._lines: set[asyncio.Task[None]] = set()
+        self._frozen = asyncio.Event()
         self.armed = False
         self.cuts = 0
+
+    def freeze(self) -> None:
+        """Pass nothing on any more over the lines that are open; new ones work."""
+        self._frozen.set()
+        self._frozen = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it, or we do."""
@@ -26,8 +32,8 @@ class StoreProxy:
             server_reader, server_writer = await asyncio.open_unix_connection(path)
         else:
             server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
-        committing = asyncio.Event()
-        there = asyncio.create_task(self._pass_on(reader, server_writer, committing))
+        committing, frozen = asyncio.Event(), self._frozen
+        there = asyncio.create_task(self._pass_on(reader, server_writer, committing, frozen))
         back = asyncio.create_task(self._pass_back(server_reader, writer, committing))
         self._lines |= {there, back}
         await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
@@ -41,9 +47,15 @@ class StoreProxy:
                 await one.wait_closed()
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, committing: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        committing: asyncio.Event,
+        frozen: asyncio.Event,
     ) -> None:
         while data := await reader.read(CHUNK):
+            if frozen.is_set():
+                continue
             if self.armed and b"COMMIT" in data:
                 self.armed = False
                 committing.set()

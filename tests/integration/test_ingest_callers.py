@@ -72,6 +72,7 @@ async def test_a_caller_who_hangs_up_while_he_is_looked_up_is_forgotten() -> Non
         verify=slowly,
         still_valid=nobody,
         open_stream=nobody,
+        greet=lambda *_: None,
     )
     async with asyncio.timeout(PATIENCE_S), await open_line("127.0.0.1", 0, parts) as server:
         port = server.sockets[0].getsockname()[1]

@@ -266,3 +266,34 @@ async def test_two_sites_do_not_mix(
 def sent_again(seq: int, content: bytes) -> bytes:
     """A block frame, past what the edge's side of the protocol would send."""
     return encode_frame(Block(seq, content))
+
+
+async def test_what_the_database_has_lost_is_sent_again(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """A replica takes over that lacks the newest commits; the edge still has the blocks."""
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as line,
+    ):
+        await line.put(*(block(PLAN, "levels", [[1.0, 2.0]], first=n) for n in (1, 2, 3)))
+        await line.drained()
+        async with connection.transaction():
+            for statement in (
+                "update stream set delivered = '{[1,2)}'",
+                "delete from block where seq > 1",
+                "delete from scan where seq > 1",
+                "delete from latest",
+            ):
+                await connection.execute(statement)
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'groundwatch ingest' and datname = current_database()"
+        )
+        await line.put(block(PLAN, "levels", [[1.0, 2.0]], first=4))
+        await line.ended()
+        await line.connect()
+        await line.drained()
+
+    stored = await fetch(connection, "select seq from scan where seq is not null order by seq")
+    assert [row["seq"] for row in stored] == [1, 2, 3, 4]

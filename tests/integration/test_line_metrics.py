@@ -25,6 +25,7 @@ async def line_url() -> AsyncIterator[str]:
         verify=nobody,
         still_valid=nobody,
         open_stream=nobody,
+        greet=lambda *_: None,
     )
     async with await open_line("127.0.0.1", 0, parts) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

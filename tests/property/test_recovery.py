@@ -68,7 +68,8 @@ class Paper:
                     Acknowledgement("1", alarm.occurrence, "Li Wei", "seen", step.at_us)
                 )
         else:
-            self._desk.hearing.heard_s[PLAN.group_by_key[step.group].index] = -1e6
+            group = PLAN.group_by_key[step.group].index
+            self._desk.hearing.heard_s[group] = self._desk.hearing.counted_s[group] = -1e6
             self.flush()
 
     def flush(self) -> None:

@@ -7,10 +7,10 @@ from ingest_site import BEGAN_US, HOUR_US, MINUTE_US, block, plan_in, site_docum
 from historian.partition import partition_name
 from historian.registry import SiteIds
 from ingest.desk import SiteDesk, open_desk
-from ingest.inbox import Arrival, Stream
+from ingest.inbox import Arrival, Line, Stream
 from ingest.preparation import Prepared, prepare
 from telemetry.ranges import RangeSet
-from telemetry.uplink import BlockReceived, LostDeclared
+from telemetry.uplink import BlockReceived, CentreSide, LostDeclared
 
 PLAN = plan_in(site_document())
 LEVELS, PRESSURES, CRACKS, SUMS = range(4)
@@ -36,15 +36,33 @@ def stream(edge: str = "dam-edge", number: int = 1) -> Stream:
     return Stream("mine", edge, UUID(int=number), number, RangeSet())
 
 
+def calling(at: SiteDesk, edge: str, *, next_seq: int, now_s: float) -> Stream:
+    """A stream whose edge has just said hello."""
+    called = stream(edge, len(edge))
+    at.streams[edge, called.epoch] = called
+    called.line = Line(CentreSide())
+    at.greet(called, next_seq, now_s)
+    return called
+
+
+def looked_until(at: SiteDesk, now_s: float) -> None:
+    """Listen all the time until then: nobody slept."""
+    at.hearing.listened_s = now_s
+
+
 def arrival(of: Stream, seq: int, content: bytes, *, received_us: int = NOW_US) -> Arrival:
     return Arrival(of, BlockReceived(seq, content, b""), received_us, heard_s=0.0)
 
 
 def prepared(
-    at: SiteDesk, *arrivals: Arrival, now_s: float = 0.0, condemned: Arrival | None = None
+    at: SiteDesk,
+    *arrivals: Arrival,
+    now_s: float = 0.0,
+    condemned: Arrival | None = None,
+    settled: bool = True,
 ) -> Prepared:
     return prepare(
-        at, arrivals, now_us=NOW_US, now_s=now_s, rate=1.0, settled=True, condemned=condemned
+        at, arrivals, now_us=NOW_US, now_s=now_s, rate=1.0, settled=settled, condemned=condemned
     )
 
 
@@ -131,6 +149,86 @@ def test_time_in_which_nobody_looked_is_nobodys_silence() -> None:
     at = desk()
 
     assert prepared(at, now_s=3600.0).silences == ()
+
+
+def test_nobody_is_silent_or_excused_before_the_centre_has_settled() -> None:
+    at = desk()
+    prepared(at, arrival(stream(), 1, block(PLAN, "levels", [[1.0, 0.0]])))
+    prepared(at, arrival(stream("hill-edge", 2), 1, block(PLAN, "cracks", [[1.0]])))
+    both = block(PLAN, "levels", [[1.0, 0.0]], first=2)
+    looked_until(at, 200.0)
+
+    flush = prepared(at, arrival(stream(), 2, both), now_s=200.0, settled=False)
+
+    assert (flush.silences, flush.ticks) == ((), ())
+
+
+def test_an_edge_that_is_not_back_yet_is_silent_only_after_a_while() -> None:
+    at = desk()
+    at.known_edges = {("mine", "dam-edge"), ("mine", "hill-edge")}
+    calling(at, "dam-edge", next_seq=1, now_s=0.0)
+    looked_until(at, 181.0)
+    at.hearing.heard_s[:] = -500.0
+
+    assert not at.settle(waiting_since_s=152.0, now_s=181.0)
+    assert at.settle(waiting_since_s=152.0, now_s=182.0)
+    assert [one.group for one in prepared(at, now_s=182.0).silences] == [LEVELS, PRESSURES]
+    looked_until(at, 363.0)
+    at.hearing.heard_s[:2] = 363.0
+    assert prepared(at, now_s=362.0).silences == ()
+    assert [one.group for one in prepared(at, now_s=362.5).silences] == [CRACKS]
+    at.await_edges_again()
+    assert not at.settle(waiting_since_s=362.0, now_s=363.0)
+
+
+def test_an_edge_is_back_once_it_has_delivered_what_it_had() -> None:
+    at = desk()
+    at.known_edges = {("mine", "hill-edge")}
+    hill = calling(at, "hill-edge", next_seq=4, now_s=0.0)
+    hill.settle([(1, 2)])
+    assert not at.settle(waiting_since_s=0.0, now_s=5.0)
+
+    hill.settle([(3, 3)])
+    assert at.settle(waiting_since_s=0.0, now_s=5.0)
+
+
+def test_a_group_whose_backlog_is_coming_is_neither_excused_nor_silent() -> None:
+    at = desk()
+    dam, hill = stream(), calling(at, "hill-edge", next_seq=4, now_s=0.0)
+    looked_until(at, 1000.0)
+
+    def flushed() -> tuple[int, bool]:
+        """How many ticks are due with the dam's levels, and whether the hill falls silent."""
+        levels = block(PLAN, "levels", [[1.0, 0.0]] * 3)
+        at.resume(at.engine.initial_state(), 0, 0)
+        at.hearing.heard_s[:] = 0.0
+        flush = prepared(at, arrival(dam, 1, levels), now_s=1000.0)
+        return len(flush.ticks), CRACKS in [one.group for one in flush.silences]
+
+    hill.moved_s = 990.0
+    assert flushed() == (0, False)
+
+    hill.moved_s = 960.0  # The line is open, but nothing comes.
+    assert flushed() == (3, True)
+
+    hill.moved_s = 990.0
+    hill.settle([(1, 3)])
+    assert flushed() == (3, True)
+
+
+def test_an_edge_that_calls_is_given_time_but_only_once() -> None:
+    at = desk()
+    looked_until(at, 1000.0)
+    hill = calling(at, "hill-edge", next_seq=1, now_s=900.0)
+    assert [one.group for one in prepared(at, now_s=1000.0).silences] == [LEVELS, PRESSURES]
+
+    looked_until(at, 1100.0)
+    calling(at, "hill-edge", next_seq=1, now_s=1050.0)
+    assert CRACKS in [one.group for one in prepared(at, now_s=1100.0).silences]
+
+    prepared(at, arrival(hill, 1, b"rubbish"), now_s=1100.0)
+    calling(at, "hill-edge", next_seq=1, now_s=1100.0)
+    assert CRACKS not in [one.group for one in prepared(at, now_s=1100.0).silences]
 
 
 def test_room_is_asked_for_the_weeks_that_are_needed() -> None:

@@ -40,7 +40,7 @@ def test_time_in_which_nobody_looked_hardly_counts() -> None:
     assert not ears.silent(400.0, 1.0).any()
     assert ears.silent(403.0, 1.0).tolist() == [False, False, False]
     ears.listen(405.0)
-    assert not ears.excused(401.0, 1.0, settled=True).any()
+    assert not ears.excused(401.0, 1.0).any()
 
 
 def test_looking_often_counts_the_time_in_full() -> None:
@@ -60,11 +60,13 @@ def test_what_waited_to_be_looked_at_does_not_set_hearing_back() -> None:
     assert not ears.silent(400.0, 1.0).any()
 
 
-def test_nobody_is_excused_before_the_centre_has_settled() -> None:
+def test_silence_counts_from_later_on_and_grace_does_not_ask() -> None:
     ears = hearing()
+    ears.count_silence_from(1, 130.0)
 
-    assert not ears.excused(500.0, 1.0, settled=False).any()
-    assert ears.excused(500.0, 1.0, settled=True).tolist() == [True, True, False]
+    assert ears.silent(135.0, 1.0).tolist() == [False, False, False]
+    assert ears.silent(135.1, 1.0).tolist() == [False, True, False]
+    assert ears.excused(130.1, 1.0).tolist() == [False, True, False]
 
 
 def test_settling_waits_for_known_edges_and_not_for_ever() -> None:

@@ -1,0 +1,43 @@
+"""After the commit of a flush: acknowledge, tell refusals, and count."""
+
+import structlog
+
+from ingest import metrics
+from ingest.desk import SiteDesk
+from ingest.flush import Written
+from ingest.inbox import Arrival
+from ingest.preparation import IMPLAUSIBLE_CLOCK, Prepared
+from telemetry.frames import rejection
+
+log = structlog.get_logger()
+
+
+def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
+    """Note that a site's part of a flush is committed, and say so to whom it concerns."""
+    desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
+    desk.complaints = prepared.complaints
+    for block in prepared.refused:
+        metrics.BLOCKS_QUARANTINED.labels(desk.key, block.reason).inc()
+        log.warning(
+            "block put into quarantine",
+            site=desk.key,
+            edge=block.arrival.stream.edge,
+            seq=block.event.seq,
+            reason=block.reason,
+            message=block.message,
+        )
+        if block.arrival.stream.line is not None:
+            block.arrival.stream.line.tell(rejection(block.event.seq, block.reason, block.message))
+    wild = sum(bool(block.judged.wild.any()) for block in prepared.good)
+    metrics.BLOCKS_QUARANTINED.labels(desk.key, IMPLAUSIBLE_CLOCK).inc(wild)
+    by_stream: dict[int, list[Arrival]] = {}
+    for arrival in prepared.arrivals:
+        by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)
+    for of_stream in by_stream.values():
+        of_stream[0].stream.settle([one for arrival in of_stream for one in arrival.ranges])
+    metrics.SCANS_STORED.labels(desk.key).inc(written.scans.new)
+    metrics.READINGS_STORED.labels(desk.key).inc(prepared.readings)
+    metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
+    metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
+    for _, transition in written.numbered:
+        metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()
