@@ -63,6 +63,9 @@ ALARMS = """
 """
 
 
+FLUSHES_MAX = 20  # Of which some may be told to fail.
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a run is disturbed; numbers are those of steps, except for faults."""
@@ -122,7 +125,11 @@ class Run:
             group = self._desk.plan.group_by_key[step.group].index
             self._desk.hearing.heard_s[group] -= 1e6
             self._desk.hearing.counted_s[group] -= 1e6
-            await self._flush()
+            # A flush that fails is tried again while the group says nothing still.
+            for _ in range(FLUSHES_MAX):
+                if self._desk.state.silent[group]:
+                    break
+                await self._flush()
 
     async def _answer(self, step: Answer) -> None:
         self._answers += 1
