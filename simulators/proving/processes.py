@@ -120,10 +120,16 @@ async def wait_for_line(text: str, worker: Worker, within_s: float) -> str:
 
 
 def children_of(process_id: int) -> list[int]:
-    """List a process's children and theirs, by what the system says (Linux)."""
+    """List a process's children and theirs, by what the system says (Linux).
+
+    Whoever ends meanwhile has none.
+    """
     found: list[int] = []
-    listing = Path(f"/proc/{process_id}/task/{process_id}/children")
-    for child in listing.read_text(encoding="ascii").split():
+    try:
+        listing = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    for child in listing.split():
         found.append(int(child))
         found.extend(children_of(int(child)))
     return found
