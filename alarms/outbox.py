@@ -2,8 +2,8 @@
 
 A message is claimed with a lease. A notifier that crashes between sending and marking leaves
 the lease to run out, and the message is sent again under the same id: at least once, never
-zero times, and the receiver can tell. Nothing is ever deleted here. Leases and pauses are
-real time, by the clock of the database's machine.
+zero times, and the receiver can tell. Only what was delivered long ago is ever deleted here.
+Leases and pauses are real time, by the clock of the database's machine.
 """
 
 import hashlib
@@ -61,6 +61,10 @@ POSTPONE = """
 GIVE_UP = """
     update outbox set given_up_at = clock_timestamp(), leased_until = null, last_error = %s
     where message_id = %s and delivered_at is null
+"""
+FORGET_DELIVERED = """
+    delete from outbox
+    where delivered_at < clock_timestamp() - make_interval(secs => %s::double precision)
 """
 
 
@@ -155,6 +159,11 @@ async def postpone(
 async def give_up(conn: AsyncConnection[Any], message: Message, *, error: str) -> None:
     """Try a message no more; it stays here, counted and visible."""
     await conn.execute(GIVE_UP, (error[:ERROR_CHARACTERS_MAX], message.message_id))
+
+
+async def forget_delivered(conn: AsyncConnection[Any], *, older_than_s: float) -> int:
+    """Forget messages delivered long ago; what was not delivered stays. Return how many."""
+    return (await conn.execute(FORGET_DELIVERED, (older_than_s,))).rowcount
 
 
 def message_id_of(site: str, transition_key: str, destination: str) -> str:

@@ -47,6 +47,11 @@ READ_DECISION = "select accepted, reason from action where action_id = %s"
 WITHDRAW = """
     update action set accepted = false, reason = %s where action_id = %s and accepted is null
 """
+FORGET_DECIDED = """
+    delete from action
+    where accepted is not null
+      and expires_at < clock_timestamp() - make_interval(secs => %s::double precision)
+"""
 
 
 class ActionWithdrawnError(Exception):
@@ -123,3 +128,8 @@ async def withdraw(conn: AsyncConnection[Any], action_id: UUID) -> None:
     Waits while a flush is just deciding it; bound that wait by the connection's lock_timeout.
     """
     await conn.execute(WITHDRAW, (EXPIRED, action_id))
+
+
+async def forget_decided(conn: AsyncConnection[Any], *, older_than_s: float) -> int:
+    """Forget decisions that nobody waits for; the journal has them. Return how many."""
+    return (await conn.execute(FORGET_DECIDED, (older_than_s,))).rowcount

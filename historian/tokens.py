@@ -44,6 +44,9 @@ USE_CODE = """
     where sha256 = %s and used_at is null and expires_at > clock_timestamp()
     returning scope
 """
+FORGET_CODES = """
+    delete from sign_in_code where used_at is not null or expires_at <= clock_timestamp()
+"""
 
 
 class Scope(StrEnum):
@@ -129,6 +132,11 @@ async def use_sign_in_code(conn: AsyncConnection[Any], code: str) -> Scope | Non
         return None
     row = await (await conn.execute(USE_CODE, (_sha256(code),))).fetchone()
     return None if row is None else Scope(row[0])
+
+
+async def forget_sign_in_codes(conn: AsyncConnection[Any]) -> int:
+    """Forget codes that are used or expired: neither can be used again. Return how many."""
+    return (await conn.execute(FORGET_CODES)).rowcount
 
 
 def token_id_of(token: str) -> str | None:

@@ -27,6 +27,7 @@ from ingest.recovery import recover
 from ingest.repetitions import look_up_repetitions
 from ingest.room import Room
 from ingest.settlement import settle
+from ingest.upkeep import kept_up
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
 from telemetry.uplink import BlockReceived
 
@@ -75,6 +76,10 @@ class Pipeline:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Flush until told to stop, then once more; a lost database is waited for."""
+        async with kept_up(self._dsn, self._desks, self._clock):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         attempt = 0
         while True:
             last = stop.is_set()

@@ -1,0 +1,80 @@
+"""What a centre does beside its flushes, now and then: room for the weeks to come, and pruning.
+
+Each is a task of its own with a connection of its own. A failure is told and tried again; it
+never reaches a flush.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+from psycopg import AsyncConnection
+
+from alarms.outbox import forget_delivered
+from historian.actions import forget_decided
+from historian.connection import connect, hung_up_after
+from historian.streams import forget_blocks
+from historian.tokens import forget_sign_in_codes
+from ingest.desk import SiteDesk
+from ingest.room import make_room_ahead
+from telemetry.clock import Clock, SharedClock
+
+EVERY_S = 3600.0
+AGAIN_S = 60.0  # After a failure.
+LOOK_AT_CLOCK_S = 1.0
+END_WITHIN_S = 2.0
+STATEMENT_TIMEOUT_S = 600.0  # The first pruning of a store that has grown for long takes a while.
+DAY_S = 86_400.0
+DAY_US = 86_400 * 1_000_000
+MESSAGES_KEPT_S = 30 * DAY_S
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def kept_up(dsn: str, desks: Sequence[SiteDesk], clock: Clock) -> AsyncIterator[None]:
+    """Do the upkeep of a centre's sites as long as the block inside runs."""
+    jobs = {
+        "room ahead": partial(make_room_ahead, clock=clock),
+        "pruning": partial(prune, sites=[desk.ids.site_id for desk in desks], clock=clock),
+    }
+    tasks = [
+        asyncio.create_task(_repeat(dsn, clock, name, job), name=name) for name, job in jobs.items()
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=END_WITHIN_S)
+
+
+async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) -> None:
+    """Forget what nobody asks for any more; what was never sent or decided stays."""
+    for site_id in sites:
+        await forget_blocks(conn, site_id, clock.now_us() - DAY_US)
+    await forget_sign_in_codes(conn)
+    await forget_decided(conn, older_than_s=DAY_S)
+    await forget_delivered(conn, older_than_s=MESSAGES_KEPT_S)
+
+
+async def _repeat(
+    dsn: str, clock: Clock, name: str, job: Callable[[AsyncConnection], Awaitable[None]]
+) -> None:
+    while True:
+        if isinstance(clock, SharedClock) and not clock.began:
+            await asyncio.sleep(LOOK_AT_CLOCK_S)  # What time it is will be known soon.
+            continue
+        pause_s = EVERY_S
+        try:
+            async with await connect(
+                dsn, name=name, autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S
+            ) as conn:
+                with hung_up_after(conn, 2 * STATEMENT_TIMEOUT_S):
+                    await job(conn)
+        except Exception as error:  # Whatever it is, the flushes go on without it.
+            log.exception("upkeep failed", job=name, error=repr(error))
+            pause_s = AGAIN_S
+        await asyncio.sleep(pause_s)
