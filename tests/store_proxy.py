@@ -19,6 +19,7 @@ class StoreProxy:
         self._frozen = asyncio.Event()
         self.armed = False
         self.cuts = 0
+        self.serving: set[asyncio.Task[None]] = set()
 
     def freeze(self) -> None:
         """Pass nothing on any more over the lines that are open; new ones work."""
@@ -45,6 +46,16 @@ class StoreProxy:
             one.close()
             with suppress(OSError):
                 await one.wait_closed()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, and be known until both its ends are closed."""
+        serving = asyncio.current_task()
+        assert serving is not None
+        self.serving.add(serving)
+        try:
+            await self.answer(reader, writer)
+        finally:
+            self.serving.discard(serving)
 
     async def _pass_on(
         self,
@@ -79,11 +90,13 @@ async def store_proxy(folder: Path, dsn: str) -> AsyncIterator[tuple[StoreProxy,
     parameters = conninfo_to_dict(dsn)
     port = int(parameters.get("port") or 5432)
     proxy = StoreProxy(str(parameters["host"]), port)
-    server = await asyncio.start_unix_server(proxy.answer, folder / f".s.PGSQL.{port}")
+    server = await asyncio.start_unix_server(proxy.serve, folder / f".s.PGSQL.{port}")
     try:
         yield proxy, make_conninfo(dsn, host=str(folder))
     finally:
         server.close()
         for task in proxy._lines:
             task.cancel()
+        if proxy.serving:  # Or sockets would be left to the collector, in some later test.
+            await asyncio.wait(set(proxy.serving), timeout=5)
         await server.wait_closed()
