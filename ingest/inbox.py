@@ -176,6 +176,10 @@ class Inbox:
         """Return how many arrivals of some sites wait."""
         return sum(len(self._boxes[site].arrivals) for site in sites)
 
+    def has_room(self, site: str) -> bool:
+        """Tell whether a site's lines may be read."""
+        return self._boxes[site].room.is_set()
+
     async def wait_for_room(self, site: str) -> None:
         """Wait until a site's lines may be read again."""
         await self._boxes[site].room.wait()

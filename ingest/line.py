@@ -180,7 +180,8 @@ async def _answer(parts: LineParts, connection: ServerConnection) -> None:
     metrics.LINES_OPEN.inc()
     try:
         async for message in connection:
-            await parts.inbox.wait_for_room(caller.site or "")
+            if not await _room_made(parts.inbox, caller.site or "", connection):
+                break  # What was not handed over is sent again.
             for event in side.received(_binary(message)):
                 if isinstance(event, HelloReceived):
                     stream = await _greet(parts, caller, side, line, event.hello)
@@ -204,6 +205,23 @@ async def _answer(parts: LineParts, connection: ServerConnection) -> None:
             log.info("edge left", site=stream.site, edge=stream.edge)
         line.close()
         await sender
+
+
+async def _room_made(inbox: Inbox, site: str, connection: ServerConnection) -> bool:
+    """Wait until there is room in the inbox; False when the connection has ended before.
+
+    Without a database there may never be room again, and whoever ends the server waits for us.
+    """
+    if inbox.has_room(site):
+        return True
+    made = asyncio.create_task(inbox.wait_for_room(site))
+    ended = asyncio.create_task(connection.wait_closed())
+    try:
+        await asyncio.wait({made, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        made.cancel()
+        ended.cancel()
+    return inbox.has_room(site)
 
 
 async def _greet(

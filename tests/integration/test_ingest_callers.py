@@ -4,6 +4,7 @@ import asyncio
 import gc
 from pathlib import Path
 from typing import NoReturn
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,14 +18,17 @@ from websockets.exceptions import InvalidStatus
 from historian.embedded import EmbeddedPostgres
 from historian.migration import migrate
 from historian.tokens import Scope, Token, revoke_token, token_id_of
+from ingest import inbox as inbox_module
 from ingest import line as line_module
-from ingest.inbox import Inbox
+from ingest.inbox import Arrival, Inbox, Stream
 from ingest.line import LineParts, open_line
 from telemetry.clock import MachineClock
 from telemetry.ranges import RangeSet
+from telemetry.uplink import LostDeclared
 
 PLAN = plan_in(site_document())
 TOKEN = Token("0a1b2c3d4e5f", Scope.EDGE, "mine", "dam-edge", "test")
+LOST = LostDeclared(1, 1, "gone")
 
 
 async def nobody(*_: object) -> NoReturn:
@@ -128,3 +132,40 @@ async def is_let_in(port: int, token: str) -> bool:
     except InvalidStatus as refused:
         assert refused.response.status_code == 503  # noqa: PT017
         return False
+
+
+async def test_a_line_that_waits_for_room_ends_with_its_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a centre whose database is away, and whose inbox is full, would not stop."""
+    monkeypatch.setattr(inbox_module, "BYTES_MAX", 1)
+
+    async def known(_: str) -> Token:
+        return TOKEN
+
+    inbox = Inbox()
+    waits = asyncio.Event()
+    wait_for_room = inbox.wait_for_room
+
+    async def noted(site: str) -> None:
+        waits.set()
+        await wait_for_room(site)
+
+    monkeypatch.setattr(inbox, "wait_for_room", noted)
+    inbox.put(Arrival(Stream("mine", "dam-edge", UUID(int=1), 1, RangeSet()), LOST, 0, 0.0))
+    parts = LineParts(
+        inbox=inbox,
+        clock=MachineClock(),
+        verify=known,
+        still_valid=nobody,
+        open_stream=nobody,
+        greet=lambda *_: None,
+    )
+    server = await open_line("127.0.0.1", 0, parts)
+    port = server.sockets[0].getsockname()[1]
+    address = f"ws://127.0.0.1:{port}/edge/v1/mine"
+    async with asyncio.timeout(PATIENCE_S), call(address, proxy=None) as line:
+        await line.send(b"something")
+        await waits.wait()
+        server.close()
+        await server.wait_closed()
