@@ -5,8 +5,9 @@ says to the inbox. Everything refused is refused with a sentence and counted.
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from weakref import WeakKeyDictionary
@@ -33,11 +34,16 @@ from telemetry.loopback import is_loopback
 from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
 
 PATH_PREFIX = "/edge/v1/"
+BACKLOG = 100  # Connections that wait to be taken.
 PING_S = 10.0
 CHECK_TOKENS_EVERY_S = 20.0
 NO_LONGER_VALID = "the token has expired or was revoked: make a new one for this edge"
 
 log = structlog.get_logger()
+
+
+class CannotListenError(Exception):
+    """The port is taken, or the address not ours; the message says what to do."""
 
 
 class StreamRefusedError(Exception):
@@ -65,8 +71,28 @@ class LineParts:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
-async def open_line(host: str, port: int, parts: LineParts) -> Server:
-    """Listen for edges; raise OSError when the port is taken."""
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket that edges connect to; they wait there until `open_line` serves it."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with ExitStack() as on_failure:
+            opened = on_failure.enter_context(socket.socket(family, kind, protocol))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind(address)
+            opened.listen(BACKLOG)
+            on_failure.pop_all()
+    except OSError as error:
+        raise CannotListenError(
+            f"Ingest cannot listen for edges on {host}:{port}: {error.strerror}. "
+            "Stop what uses the port, or choose another with --line-port."
+        ) from error
+    return opened
+
+
+async def open_line(listening: socket.socket, parts: LineParts) -> Server:
+    """Serve the edges that connect to a socket."""
 
     async def admit(connection: ServerConnection, request: Request) -> Response | None:
         return await _admit(parts, connection, request)
@@ -79,8 +105,7 @@ async def open_line(host: str, port: int, parts: LineParts) -> Server:
 
     server = await serve(
         answer,
-        host,
-        port,
+        sock=listening,
         process_request=admit,
         max_size=FRAME_BYTES_MAX,
         max_queue=4,

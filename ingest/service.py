@@ -1,6 +1,7 @@
 """The ingest service: the edges' line, the flush, and the ear for operators' actions."""
 
 import asyncio
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
 from ingest.callers import callers_pool, line_parts
 from ingest.inbox import Inbox
-from ingest.line import open_line
+from ingest.line import CannotListenError, listen, open_line
 from ingest.opening import open_site
 from ingest.pipeline import Pipeline
 from ingest.supervisor import TAKEN_OVER
@@ -45,7 +46,14 @@ class IngestSettings:
 def run_ingest(settings: IngestSettings) -> int:
     """Run until asked to stop; return the exit code."""
     try:
-        return asyncio.run(_run(settings))
+        # Before any site is taken: whoever can't have the port would end the one who has it.
+        listening = listen(settings.host, settings.port)
+    except CannotListenError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    try:
+        with listening:
+            return asyncio.run(_run(settings, listening))
     except (SiteFileError, RegistrationError, DestinationsError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
@@ -63,7 +71,7 @@ def _give_way(error: Exception) -> int:
     return TAKEN_OVER
 
 
-async def _run(settings: IngestSettings) -> int:
+async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     clock: Clock = MachineClock() if settings.clock is None else SharedClock(settings.clock)
     destinations = () if settings.webhooks is None else read_destinations(settings.webhooks)
     desks = [await open_site(settings.dsn, path, clock) for path in settings.sites]
@@ -72,9 +80,9 @@ async def _run(settings: IngestSettings) -> int:
     stop = asyncio.Event()
     async with callers_pool(settings.dsn) as pool, asyncio.TaskGroup() as tasks:
         parts = line_parts(pool, desks, inbox, clock)
-        listening = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
+        acting = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
-        server = await open_line(settings.host, settings.port, parts)
+        server = await open_line(listening, parts)
         log.info("edges may come", host=settings.host, port=settings.port)
         asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
         try:
@@ -85,7 +93,7 @@ async def _run(settings: IngestSettings) -> int:
             asked.cancel()
         await flushing
         await server.wait_closed()
-        listening.cancel()
+        acting.cancel()
     return 0
 
 

@@ -22,7 +22,7 @@ from historian.tokens import Scope, create_token
 from ingest.callers import callers_pool, line_parts
 from ingest.desk import SiteDesk
 from ingest.inbox import Arrival, Inbox
-from ingest.line import open_line
+from ingest.line import listen, open_line
 from ingest.opening import open_site
 from ingest.pipeline import Pipeline
 from ingest.service import listen_for_actions
@@ -97,7 +97,7 @@ class IngestBench:
         self._pool = callers_pool(self.dsn)
         await self._pool.open()
         parts = line_parts(self._pool, self.desks, self.inbox, self.clock)
-        self._server = await open_line("127.0.0.1", self.port, parts)
+        self._server = await open_line(listen("127.0.0.1", self.port), parts)
         self.port = self._server.sockets[0].getsockname()[1]
         self._listening = asyncio.create_task(listen_for_actions(self.dsn, self.pipeline))
         self.flushing = asyncio.create_task(self.pipeline.run(self.stop))

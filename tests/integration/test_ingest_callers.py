@@ -21,7 +21,7 @@ from historian.tokens import Scope, Token, revoke_token, token_id_of
 from ingest import inbox as inbox_module
 from ingest import line as line_module
 from ingest.inbox import Arrival, Inbox, Stream
-from ingest.line import LineParts, open_line
+from ingest.line import LineParts, listen, open_line
 from telemetry.clock import MachineClock
 from telemetry.ranges import RangeSet
 from telemetry.uplink import LostDeclared
@@ -78,7 +78,10 @@ async def test_a_caller_who_hangs_up_while_he_is_looked_up_is_forgotten() -> Non
         open_stream=nobody,
         greet=lambda *_: None,
     )
-    async with asyncio.timeout(PATIENCE_S), await open_line("127.0.0.1", 0, parts) as server:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        await open_line(listen("127.0.0.1", 0), parts) as server,
+    ):
         port = server.sockets[0].getsockname()[1]
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -161,7 +164,7 @@ async def test_a_line_that_waits_for_room_ends_with_its_server(
         open_stream=nobody,
         greet=lambda *_: None,
     )
-    server = await open_line("127.0.0.1", 0, parts)
+    server = await open_line(listen("127.0.0.1", 0), parts)
     port = server.sockets[0].getsockname()[1]
     address = f"ws://127.0.0.1:{port}/edge/v1/mine"
     async with asyncio.timeout(PATIENCE_S), call(address, proxy=None) as line:

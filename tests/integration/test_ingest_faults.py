@@ -17,6 +17,7 @@ from historian.connection import connect
 from historian.embedded import EmbeddedPostgres
 from historian.migration import migrate
 from historian.writer import OwnershipLostError, take_site
+from ingest.line import listen
 from ingest.service import IngestSettings, run_ingest
 from ingest.supervisor import TAKEN_OVER
 from telemetry.frames import Lost, encode_frame
@@ -252,6 +253,26 @@ def test_the_service_ends_when_its_site_is_taken(postgres_dsn: str, tmp_path: Pa
     finally:
         ended.set()
         other.join()
+
+
+async def test_who_cannot_have_the_port_leaves_the_site_to_whoever_has_it(
+    postgres_dsn: str,
+    connection: AsyncConnection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_site(tmp_path, site_document())
+    async with ingest(postgres_dsn, path):
+        before = await fetch(connection, "select term from site")
+        with listen("127.0.0.1", 0) as taken:
+            port = taken.getsockname()[1]
+            settings = IngestSettings((path,), postgres_dsn, "127.0.0.1", port, None, None)
+            assert await asyncio.to_thread(run_ingest, settings) == 1
+
+    told = capsys.readouterr().err
+    assert f"cannot listen for edges on 127.0.0.1:{port}" in told
+    assert "choose another with --line-port" in told
+    assert await fetch(connection, "select term from site") == before
 
 
 async def check_swings(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ingest.inbox import Inbox
-from ingest.line import LineParts, open_line
+from ingest.line import LineParts, listen, open_line
 from telemetry.clock import MachineClock
 
 
@@ -27,7 +27,7 @@ async def line_url() -> AsyncIterator[str]:
         open_stream=nobody,
         greet=lambda *_: None,
     )
-    async with await open_line("127.0.0.1", 0, parts) as server:
+    async with await open_line(listen("127.0.0.1", 0), parts) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
