@@ -21,7 +21,7 @@ from ingest.pipeline import Pipeline
 from ingest.supervisor import TAKEN_OVER
 from telemetry.clock import Clock, MachineClock, SharedClock
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
-from telemetry.site_file import SiteFileError
+from telemetry.site_file import SiteFileError, read_site_file
 
 LISTEN_AGAIN_S = 1.0
 # A database that has said nothing for a while is asked whether it is there.
@@ -74,6 +74,8 @@ def _give_way(error: Exception) -> int:
 async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     clock: Clock = MachineClock() if settings.clock is None else SharedClock(settings.clock)
     destinations = () if settings.webhooks is None else read_destinations(settings.webhooks)
+    for path in settings.sites:  # A wrong one takes none of the others.
+        read_site_file(path)
     desks = [await open_site(settings.dsn, path, clock) for path in settings.sites]
     inbox = Inbox()
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)

@@ -44,17 +44,21 @@ class SiteFileError(ValueError):
 
 def read_site_file(path: Path | str) -> Site:
     """Read a site file; raise `SiteFileError` with everything that is wrong with it."""
+    return read_site_text(text_of_site_file(path), str(path))
+
+
+def text_of_site_file(path: Path | str) -> str:
+    """Read what a site file says; raise `SiteFileError` when that is no text."""
     source_name = str(path)
     try:
         with Path(path).open("rb") as file:
             content = file.read(BYTES_MAX + 1)
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise _refused(source_name, f"the file cannot be read: {error.strerror}", "") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise _refused(source_name, "the file is not UTF-8 text", "UTF-8", line) from None
-    return read_site_text(text, source_name)
 
 
 def read_site_text(text: str, source_name: str) -> Site:

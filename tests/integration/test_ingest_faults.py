@@ -21,6 +21,7 @@ from ingest.line import listen
 from ingest.service import IngestSettings, run_ingest
 from ingest.supervisor import TAKEN_OVER
 from telemetry.frames import Lost, encode_frame
+from telemetry.lifetime import CANNOT_START
 from telemetry.ranges import RangeSet
 
 PLAN = plan_in(site_document())
@@ -273,6 +274,24 @@ async def test_who_cannot_have_the_port_leaves_the_site_to_whoever_has_it(
     assert f"cannot listen for edges on 127.0.0.1:{port}" in told
     assert "choose another with --line-port" in told
     assert await fetch(connection, "select term from site") == before
+
+
+async def test_a_file_that_is_not_there_is_a_sentence_and_takes_no_site(
+    postgres_dsn: str,
+    connection: AsyncConnection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await migrate(postgres_dsn)
+    sites = (write_site(tmp_path, site_document()), tmp_path / "gone.yaml")
+    settings = IngestSettings(sites, postgres_dsn, "127.0.0.1", 0, None, None)
+
+    assert await asyncio.to_thread(run_ingest, settings) == CANNOT_START
+
+    told = capsys.readouterr().err
+    assert "gone.yaml" in told
+    assert "the file cannot be read" in told
+    assert await fetch(connection, "select from site") == []
 
 
 async def check_swings(
