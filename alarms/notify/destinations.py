@@ -54,6 +54,14 @@ class Webhook(BaseModel):
             raise ValueError("an address holds no password; the signature proves who sends")
         return url
 
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, proxy: str | None) -> str | None:
+        parts = urlsplit(proxy or "http://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("a proxy is written like http://10.0.0.1:3128")
+        return proxy
+
     def wants(self, level: Level) -> bool:
         """Tell whether the destination is told of a level."""
         return level.name.lower() in self.levels

@@ -74,6 +74,8 @@ def test_a_destination_is_told_of_its_levels(tmp_path: Path) -> None:
         (GOOD.replace("https", "http"), "unencrypted"),
         (GOOD.replace("https", "ftp"), "https://"),
         (GOOD.replace("https://", "https://user:secret@"), "no password"),
+        (GOOD + 'proxy = "10.0.0.1:3128"\n', "proxy is written like"),
+        (GOOD + 'proxy = "socks5://10.0.0.1:1080"\n', "proxy is written like"),
         (GOOD + GOOD, "more than once"),
         (GOOD.replace('id = "phone"', 'id = "Phone!"'), "id"),
     ],
