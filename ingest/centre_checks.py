@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from alarms.notify.destinations import DestinationsError, read_destinations
+from alarms.notify.destinations import DestinationsError, read_destinations, read_secret
 from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file
 
@@ -62,7 +62,8 @@ def _about_sites(sites: Sequence[Path]) -> list[str]:
 
 def _about_webhooks(webhooks: Path) -> list[str]:
     try:
-        read_destinations(webhooks)
+        for webhook in read_destinations(webhooks):
+            read_secret(webhook)
     except DestinationsError as error:
         return [str(error)]
     return []

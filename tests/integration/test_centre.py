@@ -80,16 +80,24 @@ async def test_an_open_door_must_be_asked_for(tmp_path: Path, site_file: Path) -
     assert "--open-without-encryption" in worker.last_words()
 
 
-async def test_a_wrong_webhooks_file_starts_nothing(tmp_path: Path, site_file: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("ftp://nowhere", "webhooks.toml"), ("https://a.example", "secret of webhook one")],
+)
+async def test_a_wrong_webhooks_file_starts_nothing(
+    tmp_path: Path, site_file: Path, url: str, said: str
+) -> None:
     webhooks = tmp_path / "webhooks.toml"
-    webhooks.write_text('[[webhook]]\nid = "one"\nurl = "ftp://nowhere"\n', encoding="utf-8")
+    webhooks.write_text(
+        f'[[webhook]]\nid = "one"\nurl = "{url}"\nsecret_file = "none"\n', encoding="utf-8"
+    )
 
     worker = await start(
         "centre", arguments(site_file, tmp_path, "--webhooks", str(webhooks)), tmp_path
     )
 
     assert await ended(worker) == CANNOT_START
-    assert "webhooks.toml" in worker.last_words()
+    assert said in worker.last_words()
     assert not (tmp_path / "data").exists()
 
 
