@@ -79,15 +79,19 @@ async def history(
 
 
 def first_revisions(series: Series) -> Series:
-    """Keep the first of the readings that stand at one instant, marked as a conflict."""
-    later = np.flatnonzero(np.diff(series.time_us) == 0) + 1
-    if not len(later):
+    """Keep the first of the readings that stand at one instant, marked if another one differs.
+
+    A scan contradicts another as a whole; of its channels most may say the same.
+    """
+    first = np.concatenate([[True], np.diff(series.time_us) != 0])[: len(series)]
+    if first.all():
         return series
+    later = np.flatnonzero(~first)
+    counts = np.maximum.accumulate(np.where(first, np.arange(len(series)), 0))[later]
+    differs = ~np.isnan(series.value[later]) & (series.value[later] != series.value[counts])
+    contradicted = counts[differs & ~is_bad(series.quality[counts])]
     quality = series.quality.copy()
-    contradicted = later - 1
-    quality[contradicted[~is_bad(quality[contradicted])]] = Quality.CONFLICT
-    first = np.ones(len(series), np.bool_)
-    first[later] = False
+    quality[contradicted] = Quality.CONFLICT
     return Series(series.time_us[first], series.value[first], quality[first])
 
 

@@ -106,6 +106,16 @@ def test_a_longer_period_of_the_past_is_no_gap() -> None:
     assert longest_us(EMPTY, 10) == 30
 
 
+def test_a_channel_that_says_the_same_in_every_revision_is_not_contradicted() -> None:
+    times = np.array([0, 0, 10, 10, 20, 20, 20], np.int64)
+    value = np.array([1.0, 1.0, 2.0, np.nan, 3.0, 3.0, 4.0])
+
+    first = first_revisions(Series(times, value, np.zeros(7, np.int16)))
+
+    assert first.value.tolist() == [1.0, 2.0, 3.0]
+    assert first.quality.tolist() == [0, 0, Quality.CONFLICT]
+
+
 def test_the_first_of_several_revisions_counts() -> None:
     times = np.array([0, 10, 10, 10, 20, 20], np.int64)
     quality = np.array([0, 0, 2, 2, 101, 2], np.int16)
