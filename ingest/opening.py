@@ -41,7 +41,10 @@ async def open_site(dsn: str, path: Path, clock: Clock) -> SiteDesk:
 async def _desk_of(conn: AsyncConnection, plan: SitePlan, ids: SiteIds) -> SiteDesk:
     site_id, term = await take_site(conn, plan.site.site)
     cursor = await conn.execute(EDGES_KNOWN, [site_id])
-    edges = {(plan.site.site, edge) for (edge,) in await cursor.fetchall()}
+    # One that has left the file is refused when it calls: nobody is to wait for it.
+    edges = {
+        (plan.site.site, edge) for (edge,) in await cursor.fetchall() if plan.groups_of_edge(edge)
+    }
     return open_desk(
         plan,
         ids,

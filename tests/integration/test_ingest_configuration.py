@@ -134,6 +134,19 @@ async def test_an_opening_that_crashed_is_made_up_for_by_the_next(
     assert [row["body"] for row in versions] == [{"version": 1}, {"version": 2}]
 
 
+async def test_an_edge_that_has_left_the_file_is_not_waited_for(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    await run_the_old(postgres_dsn, tmp_path)
+    without_hill = site_document()
+    for bus in without_hill["buses"]:
+        bus["edge"] = "dam-edge"
+
+    desk = await open_site(postgres_dsn, write_site(tmp_path, without_hill), HandClock())
+
+    assert desk.known_edges == {("mine", "dam-edge")}
+
+
 async def test_a_file_that_contradicts_the_store_does_not_take_the_site(
     postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
 ) -> None:
