@@ -21,6 +21,7 @@ from telemetry.lifetime import CANNOT_START
 # A service's exit code for "someone else does my work now, on the same database". Both would take
 # it from each other for ever, so whoever loses it waits; what is stored is right at any time.
 TAKEN_OVER = 4
+NOT_STARTED = -1  # In place of an exit code: there was no process.
 
 BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 CANNOT_START_BACK_OFF_S = (1.0, 2.0, 5.0, 10.0)  # Someone has to mend a file first.
@@ -64,7 +65,11 @@ async def _keep_running(service: Service, stop: asyncio.Event) -> bool:
     attempt = starts = 0
     while not stop.is_set():
         began_s = loop.time()
-        code = await _run_once(service, stop)
+        try:
+            code = await _run_once(service, stop)
+        except OSError as error:  # No memory is left for another process, or no file.
+            log.error("service can't be started now", service=service.name, error=str(error))  # noqa: TRY400
+            code = NOT_STARTED
         starts += 1
         if stop.is_set():
             return False

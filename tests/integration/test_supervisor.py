@@ -100,6 +100,23 @@ async def test_what_cannot_start_again_is_tried_again_and_ends_nobody_else(stage
     ]
 
 
+async def test_what_the_machine_cannot_start_now_is_tried_again_and_ends_nobody_else(
+    stage: Path,
+) -> None:
+    too_large = Service("notify", (), {"GROUNDWATCH_DSN": "x" * 300_000})
+    with capture_logs() as told:
+        async with supervised(player(stage, "api"), too_large) as running:
+            await started(stage, "api", 1, running)
+            await until(lambda: len(told) >= 4)
+            assert not running.done()
+        assert await running == 0
+    assert starts(stage, "api") == 1
+    assert [(line["log_level"], line["service"], line["event"]) for line in told][:4] == [
+        ("error", "notify", "service can't be started now"),
+        ("warning", "notify", "service ended, starting it again"),
+    ] * 2
+
+
 async def test_what_has_been_taken_over_waits_and_says_so(stage: Path) -> None:
     with capture_logs() as told:
         async with supervised(player(stage, "ingest", TAKEN_OVER)) as running:
