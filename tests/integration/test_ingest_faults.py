@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from ingest_bench import EdgeLine, edge_line, fetch, ingest, transitions
+from ingest_bench import EdgeLine, counted, edge_line, fetch, ingest, transitions
 from ingest_site import block, plan_in, site_document, write_site
 from psycopg import AsyncConnection
 from store_proxy import store_proxy
@@ -193,6 +193,7 @@ async def test_a_restart_of_the_whole_server(tmp_path: Path) -> None:
                 await asyncio.to_thread(server.stop)
                 await line.put(*ponds(PONDS)[10:])
                 await bench.inbox.holds(30)
+                assert counted("inbox_arrivals") == 30
                 with pytest.raises(InvalidStatus, match="503"):
                     async with edge_line(bench, token=token):
                         pass
