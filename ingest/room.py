@@ -21,9 +21,11 @@ class Room:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.is_lacking = False  # Not all of now can be stored: the last attempt says so.
+        # Not all of now can be stored, or not all yet: the last attempt says so.
+        self.is_lacking = False
         self._known_us: set[int] = set()
         self._failed_s: dict[int, float] = {}  # By week, when.
+        self._passing_us: set[int] = set()  # What failed for a reason that passes by itself.
 
     def forget(self) -> None:
         """Look again: another's hand may have been at the tables."""
@@ -44,14 +46,21 @@ class Room:
                 if maker.closed:
                     raise
                 self._failed_s[week_us] = real_monotonic_s()
+                self._passing_us.discard(week_us)
+                if isinstance(error, psycopg.OperationalError):  # A lock, a full disk.
+                    self._passing_us.add(week_us)
                 log.warning("no room could be made", week_us=week_us, error=str(error).strip())
             else:
                 self._known_us.add(week_us)
                 self._failed_s.pop(week_us, None)
+                self._passing_us.discard(week_us)
         now_us = self._clock.now_us()
         since_us = now_us - WEEK_US - BACKLOG_US
         lacking = wanted - self._known_us
-        self.is_lacking = any(since_us <= week_us <= now_us + AHEAD_US for week_us in lacking)
+        self.is_lacking = any(
+            since_us <= week_us <= now_us + AHEAD_US or week_us in self._passing_us
+            for week_us in lacking
+        )
 
 
 async def make_room_ahead(maker: AsyncConnection, clock: Clock) -> None:

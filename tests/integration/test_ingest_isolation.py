@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from ingest_bench import PATIENCE_S, IngestBench, counted, edge_line, fetch, ingest, transitions
+from ingest_bench import (
+    PATIENCE_S,
+    HandClock,
+    IngestBench,
+    counted,
+    edge_line,
+    fetch,
+    ingest,
+    transitions,
+)
 from ingest_site import BEGAN_US, block, plan_in, site_document, write_site
 from psycopg import AsyncConnection, sql
 from store_proxy import store_proxy
 from waiting import until
 
+from historian.connection import connect
 from historian.partition import WEEK_US
 from ingest import narrowing, pipeline, recovery, room
+from ingest.room import Room
 from telemetry.clock import instant_at
 from telemetry.ranges import RangeSet
 
@@ -163,6 +174,27 @@ async def test_room_that_a_strangers_partition_stands_in_the_way_of_is_waited_fo
 
     assert line.rejected == []
     assert [row["seq"] for row in await fetch(connection, STORED)] == [1, 2, 3]
+
+
+async def test_old_room_that_a_lock_stands_in_the_way_of_is_no_blocks_fault(
+    postgres_dsn: str, connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backlog of a month would be condemned by three quick flushes, while one lock is held."""
+    old_us = BEGAN_US - BEGAN_US % WEEK_US - 10 * WEEK_US
+    found = Room(HandClock())
+    async with await connect(
+        postgres_dsn, name="test", autocommit=True, lock_timeout_s=0.1
+    ) as maker:
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock('scan'::regclass::oid::bigint)")
+            await found.make(maker, {old_us})
+            assert found.is_lacking
+            await found.make(maker, {old_us})  # Not tried again so soon.
+            assert found.is_lacking
+
+        monkeypatch.setattr(room, "TRY_AGAIN_S", 0.0)
+        await found.make(maker, {old_us})
+        assert not found.is_lacking
 
 
 async def test_room_that_somebody_else_has_made_will_do(
