@@ -53,7 +53,7 @@ format: install
 
 # The lock names no index address: every machine uses the index that its pip is set up with.
 lock:
-	uv pip compile pyproject.toml --extra edge --extra server --group build --group dev --universal \
+	uv pip compile pyproject.toml --extra edge --extra server --extra parquet --group build --group dev --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --quiet --upgrade --output-file requirements.lock
 

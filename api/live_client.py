@@ -23,7 +23,7 @@ from api.views import Input, JournalNumber
 from api.wakeups import wait_for
 from historian.tokens import Token
 from telemetry.clock import Clock, instant_at, real_monotonic_s
-from telemetry.site import Key
+from telemetry.part import Key
 
 FIRST_WORD_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0

@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from edge_agent.collecting import Collector
-from edge_agent.polling import BusPolling
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
+from edge_agent.source import Source
+from edge_agent.sources import source_of
 from edge_agent.spool import SpoolError
 from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.uplink import Uplink
@@ -124,27 +125,27 @@ async def _poll(
     newest_us: Mapping[str, int],
     stop: asyncio.Event,
 ) -> None:
-    """Poll every bus of the edge until told to stop."""
+    """Take what every bus of the edge gives until told to stop."""
     buses = [bus for bus in plan.site.buses if bus.edge == settings.edge]
-    pollings = [
-        BusPolling(
+    sources: list[Source] = [
+        source_of(
             bus,
             [one for one in groups if getattr(one.group, "bus", None) == bus.id],
             keep=collector.keep,
         )
         for bus in buses
     ]
-    await asyncio.gather(*(polling.warm_up() for polling in pollings))
+    await asyncio.gather(*(source.warm_up() for source in sources))
     log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
     started = await _wait_for_clock(settings.clock, stop)
     if started is None:
         return
     clock, begin_us = started
     async with asyncio.TaskGroup() as tasks:
-        for polling in pollings:
+        for source in sources:
             tasks.create_task(
-                polling.run(clock, stop, begin_us=begin_us, newest_us=newest_us),
-                name=f"poll {polling.bus_id}",
+                source.run(clock, stop, begin_us=begin_us, newest_us=newest_us),
+                name=f"take {source.source_id}",
             )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_agent.polling import TakenScan
+from edge_agent.source import TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.waiting import happens_within
@@ -126,6 +126,9 @@ class Collector:
         if appended.dropped:
             log.error("spool full: undelivered blocks given up", ranges=appended.dropped)
         self._appended(appended)
+        for scan in scans:
+            if scan.kept is not None:
+                scan.kept()
         return True
 
     def _take_back(self, scans: list[TakenScan], error: StoreFailedError) -> None:
@@ -144,7 +147,7 @@ def _blocks(site: str, scans: Sequence[TakenScan]) -> list[SpoolBlock]:
     """Put scans of the same group together, groups in the order of their first scan."""
     by_group: dict[str, list[TakenScan]] = {}
     for scan in scans:
-        by_group.setdefault(scan.plan.key, []).append(scan)
+        by_group.setdefault(scan.plan.key, []).append(scan)  # A group has one source.
     return [
         _block(site, of_group[begin : begin + SCANS_MAX])
         for of_group in by_group.values()
@@ -162,5 +165,6 @@ def _block(site: str, scans: Sequence[TakenScan]) -> SpoolBlock:
         monotonic_us=np.array([scan.monotonic_us for scan in scans], np.int64),
         raw=np.stack([scan.raw for scan in scans]),
         quality=np.stack([scan.quality for scan in scans]),
+        in_order=scans[0].in_order,
     )
     return SpoolBlock(encode_block(block), len(scans), block.reading_count)

@@ -20,7 +20,7 @@ from edge_agent.schedule import Backoff
 from edge_agent.waiting import heed_cancellation
 from telemetry.clock import real_monotonic_s
 from telemetry.quality import Quality
-from telemetry.site import ModbusTcp
+from telemetry.sources import ModbusTcp
 
 RECONNECT_LEAST_S: Final = 0.2
 RECONNECT_MOST_S: Final = 5.0

@@ -7,7 +7,7 @@ neighbours' scans allow.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edge_agent.modbus import ILLEGAL_ADDRESS, TARGET_SILENT, Bus, ReadFailedError
 from edge_agent.registers import RegisterMap
 from edge_agent.schedule import Backoff, due_scan, first_instant_after, is_too_late
+from edge_agent.source import Keep, TakenScan
 from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
 from telemetry.plan import GroupPlan
@@ -34,20 +35,6 @@ TIMEOUT_LEAST_S: Final = 0.05
 LOOK_APART_S: Final = 1.0  # How soon a step of the wall clock is noticed.
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TakenScan:
-    """One scan as it was taken."""
-
-    plan: GroupPlan
-    sampled_us: int  # The nominal instant.
-    monotonic_us: int
-    raw: NDArray[np.float64]  # [slot]
-    quality: NDArray[np.int16]  # [slot]
-
-
-Keep = Callable[[TakenScan], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -71,16 +58,17 @@ class BusPolling:
         *,
         keep: Keep,
     ) -> None:
-        self.bus_id = part.id
+        self.source_id = part.id
         self.skipped: Counter[str] = Counter()
-        self._part = part
         self._clock: Clock = MachineClock()
         self._keep = keep
+        assert part.modbus_tcp is not None
+        self._address = part.modbus_tcp
         self._bus = Bus(part.modbus_tcp)
         self._polled = [
             _Polled(plan, RegisterMap(plan), plan.group.device_id)
             for plan in groups
-            if isinstance(plan.group, ScanGroup)
+            if isinstance(plan.group, ScanGroup) and plan.group.device_id is not None
         ]
         self._units = {one.device_id: Backoff(UNIT_LEAST_S, UNIT_MOST_S) for one in self._polled}
         self._shortest_us = min(one.plan.period_us for one in self._polled)
@@ -89,7 +77,7 @@ class BusPolling:
     async def warm_up(self) -> None:
         """Connect before time begins, so that the first scan is as quick as the others."""
         with suppress(ReadFailedError):  # The first scan will say it again.
-            await self._bus.connect(self._part.modbus_tcp.timeout_s)
+            await self._bus.connect(self._address.timeout_s)
 
     async def run(
         self, clock: Clock, stop: asyncio.Event, *, begin_us: int, newest_us: Mapping[str, int]
@@ -155,7 +143,7 @@ class BusPolling:
         words = np.zeros(here.word_count, np.uint16)
         word_quality = np.full(here.word_count, Quality.NO_REPLY, np.int16)
         if self._units[one.device_id].allows(real_monotonic_s()):
-            timeout_s = max(TIMEOUT_LEAST_S, min(self._part.modbus_tcp.timeout_s, budget_s))
+            timeout_s = max(TIMEOUT_LEAST_S, min(self._address.timeout_s, budget_s))
             complaint = await self._read_stretches(one, timeout_s, words, word_quality)
             self._tell_changes(one, complaint)
         quality = here.decode_quality(word_quality)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.plan import GroupPlan
-from telemetry.site import Channel, Register
+from telemetry.site import Channel
+from telemetry.sources import Register
 
 READ_WORDS_MAX: Final = 125  # Modbus application protocol 1.1b3, clauses 6.3 and 6.4.
 GAP_WORDS_MAX: Final = 8  # Reading a few unused words costs less than asking twice.
@@ -79,15 +80,15 @@ class RegisterMap:
 
     def __init__(self, plan: GroupPlan, *, gap_words_max: int = GAP_WORDS_MAX) -> None:
         channels = [one.channel for one in plan.channels if isinstance(one.channel, Channel)]
-        registers = [channel.register_ for channel in channels]
+        registers = [channel.modbus_register for channel in channels]
         self.stretches = stretches_of(registers, gap_words_max=gap_words_max)
         self.word_count = sum(stretch.words for stretch in self.stretches)
         self.slot_count = plan.slot_count
         self._scale = np.full(plan.slot_count, np.nan)
         self._offset = np.full(plan.slot_count, np.nan)
         for channel in channels:
-            self._scale[channel.slot] = channel.register_.scale
-            self._offset[channel.slot] = channel.register_.offset
+            self._scale[channel.slot] = channel.modbus_register.scale
+            self._offset[channel.slot] = channel.modbus_register.offset
         self.slots = np.array(sorted(channel.slot for channel in channels), np.intp)
         self._kinds = self._kinds_of(channels)
 
@@ -113,15 +114,16 @@ class RegisterMap:
 
     def _kinds_of(self, channels: list[Channel]) -> list[_Kind]:
         kinds: list[_Kind] = []
-        ways = {(one.register_.type, one.register_.byte_order) for one in channels}
+        ways = {(one.modbus_register.type, one.modbus_register.byte_order) for one in channels}
         for type_, order in sorted(ways):
             same = [
                 one
                 for one in channels
-                if (one.register_.type, one.register_.byte_order) == (type_, order)
+                if (one.modbus_register.type, one.modbus_register.byte_order) == (type_, order)
             ]
             places = np.array(
-                [self._place(one.register_) + np.arange(WORDS[type_]) for one in same], np.intp
+                [self._place(one.modbus_register) + np.arange(WORDS[type_]) for one in same],
+                np.intp,
             )
             kinds.append(
                 _Kind(

@@ -18,7 +18,7 @@ from telemetry.plan import SitePlan, plan_of
 from telemetry.site_file import read_site_text, text_of_site_file
 
 EDGES_KNOWN = """
-    select distinct edge from stream where site_id = %s
+    select distinct edge from stream where site_id = %s and kind = 'edge'
 """
 
 log = structlog.get_logger()

@@ -39,6 +39,7 @@ class Unit:
         """Take the channels of a scan group; each must have a signal."""
         assert isinstance(group.group, ScanGroup)
         self.plan = group
+        assert group.group.device_id is not None
         self.device_id = group.group.device_id
         self.period_us = group.period_us
         self._began_us = scenario.began_us
@@ -49,7 +50,7 @@ class Unit:
     @property
     def first_address(self) -> int:
         """The lowest register."""
-        return min(one.channel.register_.address for one in self._channels)
+        return min(one.channel.modbus_register.address for one in self._channels)
 
     @property
     def register_count(self) -> int:
@@ -58,7 +59,7 @@ class Unit:
 
     @property
     def _end(self) -> int:
-        registers = [one.channel.register_ for one in self._channels]
+        registers = [one.channel.modbus_register for one in self._channels]
         return max(register.address + word_count(register) for register in registers)
 
     def step_at(self, now_us: int) -> int:
@@ -88,7 +89,7 @@ class Unit:
         """What the registers hold at some steps [step, register]."""
         words = np.zeros((len(steps), self.register_count), np.uint16)
         for one, raw in zip(self._channels, self._raw(steps), strict=True):
-            register = one.channel.register_
+            register = one.channel.modbus_register
             begin = register.address - self.first_address
             words[:, begin : begin + word_count(register)] = words_of(register, raw)
         return words
@@ -101,7 +102,7 @@ class Unit:
         words = self.words_at(steps)
         read = np.full((len(steps), self.plan.slot_count), np.nan)
         for one in self._channels:
-            register = one.channel.register_
+            register = one.channel.modbus_register
             begin = register.address - self.first_address
             read[:, one.channel.slot] = raw_in(
                 register, words[:, begin : begin + word_count(register)]

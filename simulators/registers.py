@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.physics.chance import Floats
-from telemetry.site import Register
+from telemetry.sources import Register
 
 Words = NDArray[np.uint16]
 

@@ -22,7 +22,7 @@ from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
 from telemetry.model_errors import each_said
-from telemetry.site import Register
+from telemetry.sources import Register
 
 
 class ReplayError(Exception):

@@ -154,6 +154,8 @@ def _number_read(channel: Channel | CalculatedChannel) -> str:
     if isinstance(channel, CalculatedChannel):
         return "calculated"
     register = channel.register_
+    if register is None:
+        return f"field {channel.field}"
     return f"{register.type} {register.byte_order} {register.scale!r} {register.offset!r}"
 
 

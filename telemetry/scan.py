@@ -19,6 +19,9 @@ class ScanBlock:
     monotonic_us: NDArray[np.int64]  # [scan] a clock of the edge that never steps
     raw: NDArray[np.float64]  # [scan, slot], NaN where nothing was read
     quality: NDArray[np.int16]  # [scan, slot], see `telemetry.quality.Quality`
+    # False where scans come in no order that means anything (messages, files): an older stamp
+    # is then *late*, and not a sign of a clock that was set back.
+    in_order: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a block whose columns do not fit together: that is a bug, not bad input."""

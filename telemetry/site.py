@@ -7,20 +7,20 @@ for every complaint, by `telemetry.site_file`.
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Sentence = Annotated[str, StringConstraints(min_length=1, max_length=400)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-
-
-class Part(BaseModel):
-    """Every part of a site file: unknown keys are refused, parts never change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from telemetry.part import Key, NotNegative, Part, Positive, Sentence
+from telemetry.sources import (
+    FieldName,
+    Gateway,
+    Message,
+    ModbusRtu,
+    ModbusTcp,
+    Mqtt,
+    Register,
+)
 
 
 class Name(Part):
@@ -94,17 +94,6 @@ class Instrument(Part):
     name: Name | None = None
     serial: Sentence | None = None
     position: Position | None = None
-
-
-class Register(Part):
-    """Where a channel stands in a Modbus device, and how its words become a number."""
-
-    table: Literal["holding", "input"] = "holding"
-    address: Annotated[int, Field(ge=0, le=65535)]  # 0-based, as on the wire
-    type: Literal["uint16", "int16", "uint32", "int32", "float32", "float64"] = "uint16"
-    byte_order: Literal["ABCD", "DCBA", "BADC", "CDAB"] = "ABCD"
-    scale: float = 1.0  # raw = number * scale + offset
-    offset: float = 0.0
 
 
 class Linear(Part):
@@ -202,8 +191,8 @@ class ChannelBase(Part):
     slot: Annotated[int, Field(ge=0, lt=128)]
     resolution: Positive | None = None
     range: tuple[float, float] | None = None  # Values outside are bad: out of range.
-    limits: list[Limit] = []
-    rate_limits: list[RateLimit] = []
+    limits: list[Limit] = Field(default_factory=list)
+    rate_limits: list[RateLimit] = Field(default_factory=list)
     # A discrete channel names its states by number and has no limits.
     states: dict[int, State] | None = None
     state_on_delay_s: NotNegative = 0.0
@@ -214,9 +203,17 @@ class Channel(ChannelBase):
     """One measured quantity of an instrument."""
 
     instrument: Key
-    register_: Annotated[Register, Field(alias="register")]
+    # Where it stands on its bus: one of these, as `telemetry.sources` says.
+    register_: Annotated[Register | None, Field(alias="register")] = None
+    field: FieldName | None = None
     conversion: Conversion | None = None  # None: the register already is the value.
     electrical_range: tuple[float, float] | None = None  # Of the raw number.
+
+    @property
+    def modbus_register(self) -> Register:
+        """The register of a channel of a Modbus bus."""
+        assert self.register_ is not None
+        return self.register_
 
 
 class CalculatedChannel(ChannelBase):
@@ -224,17 +221,21 @@ class CalculatedChannel(ChannelBase):
 
     formula: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     inputs: dict[str, Key]  # Names in the formula, and the channels they stand for.
-    constants: dict[str, float] = {}
+    constants: dict[str, float] = Field(default_factory=dict)
     max_age_s: Positive  # An input older than this makes the result bad.
 
 
 class ScanGroup(Part):
-    """Channels that are read together, from one device, at successive instants."""
+    """Channels that are read together, from one device, at successive instants.
+
+    Of a bus that sends by itself the period is how often a scan is expected.
+    """
 
     id: Key
     period_s: Positive
     bus: Key
-    device_id: Annotated[int, Field(ge=0, le=255)]  # The Modbus unit.
+    device_id: Annotated[int, Field(ge=0, le=255)] | None = None  # The Modbus unit.
+    message: Message | None = None  # What an MQTT device publishes.
     channels: Annotated[list[Channel], Field(min_length=1, max_length=128)]
 
 
@@ -246,20 +247,38 @@ class CalculatedGroup(Part):
     channels: Annotated[list[CalculatedChannel], Field(min_length=1, max_length=128)]
 
 
-class ModbusTcp(Part):
-    """How to reach a Modbus TCP device or gateway."""
-
-    host: Annotated[str, StringConstraints(min_length=1, max_length=253)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 502
-    timeout_s: Positive = 1.0
+MODBUS_KINDS: Final = ("modbus_tcp", "modbus_rtu", "modbus_rtu_over_tcp")
+BUS_KINDS: Final = (*MODBUS_KINDS, "mqtt", "gateway")
 
 
 class Bus(Part):
-    """A line from an edge to devices."""
+    """A line to devices, or another way in which their numbers come; of exactly one kind."""
 
     id: Key
-    edge: Key
-    modbus_tcp: ModbusTcp
+    edge: Key  # The edge agent that reads it, or the name of the gateway that sends.
+    modbus_tcp: ModbusTcp | None = None
+    modbus_rtu: ModbusRtu | None = None
+    modbus_rtu_over_tcp: ModbusTcp | None = None
+    mqtt: Mqtt | None = None
+    gateway: Gateway | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that are given; in a checked site there is exactly one."""
+        return tuple(kind for kind in BUS_KINDS if getattr(self, kind) is not None)
+
+    @property
+    def kind(self) -> str:
+        """Which kind of bus this is."""
+        (kind,) = self.kinds
+        return kind
+
+    @property
+    def modbus(self) -> ModbusTcp | ModbusRtu:
+        """How to reach the devices of a Modbus bus."""
+        address = self.modbus_tcp or self.modbus_rtu or self.modbus_rtu_over_tcp
+        assert address is not None
+        return address
 
 
 class Station(Part):
@@ -267,9 +286,9 @@ class Station(Part):
 
     id: Key
     name: Name
-    instruments: list[Instrument] = []
-    scan_groups: list[ScanGroup] = []
-    calculated_groups: list[CalculatedGroup] = []
+    instruments: list[Instrument] = Field(default_factory=list)
+    scan_groups: list[ScanGroup] = Field(default_factory=list)
+    calculated_groups: list[CalculatedGroup] = Field(default_factory=list)
 
 
 class Structure(Part):
@@ -289,5 +308,5 @@ class Site(Part):
     time_zone: str  # IANA name; for showing only, everything is stored in UTC.
     began_at: datetime  # Nothing can have been measured before.
     technical_level: LevelName = "yellow"
-    buses: list[Bus] = []
+    buses: list[Bus] = Field(default_factory=list)
     structures: Annotated[list[Structure], Field(min_length=1)]

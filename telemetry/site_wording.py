@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic_core import ErrorDetails
 
 from telemetry.model_errors import plain_message
-from telemetry.site import Part, Site
+from telemetry.part import Part
+from telemetry.site import Site
 
 # What is wrong and what is allowed, with the words of pydantic's context.
 _SENTENCES: Final[dict[str, tuple[str, str]]] = {

@@ -50,6 +50,7 @@ class Header(msgspec.Struct, array_like=True, frozen=True):
     scans: Annotated[int, msgspec.Meta(ge=1, le=SCANS_MAX)]
     slots: Annotated[int, msgspec.Meta(ge=1, le=SLOTS_MAX)]
     has_quality: bool
+    in_order: bool = True
 
 
 def encode_block(block: ScanBlock) -> bytes:
@@ -59,7 +60,7 @@ def encode_block(block: ScanBlock) -> bytes:
         raise WireError("malformed", f"a block of {scans} scans × {slots} slots is not sent")
     has_quality = bool(block.quality.any())
     header = msgspec.msgpack.encode(
-        Header(block.site, block.group, block.layout, scans, slots, has_quality)
+        Header(block.site, block.group, block.layout, scans, slots, has_quality, block.in_order)
     )
     columns = [
         np.ascontiguousarray(block.sampled_us, "<i8").tobytes(),
@@ -98,6 +99,7 @@ def decode_block(data: bytes) -> ScanBlock:
         monotonic_us=times[header.scans :],
         raw=raw.reshape(header.scans, header.slots),
         quality=_read_quality(content, begin, header),
+        in_order=header.in_order,
     )
 
 

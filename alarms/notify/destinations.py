@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from telemetry.loopback import is_loopback
 from telemetry.model_errors import each_said
-from telemetry.site import Key, Level, LevelName
+from telemetry.part import Key
+from telemetry.site import Level, LevelName
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix that the standard prescribes, not a secret
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64  # Standard Webhooks, "Signature scheme".

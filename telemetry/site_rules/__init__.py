@@ -14,6 +14,7 @@ from telemetry.site_rules.devices import device_findings
 from telemetry.site_rules.identities import identity_findings
 from telemetry.site_rules.limits import limit_findings
 from telemetry.site_rules.places import Finding
+from telemetry.site_rules.sources import source_findings
 
 __all__ = ["Finding", "findings"]
 
@@ -21,6 +22,7 @@ __all__ = ["Finding", "findings"]
 def findings(site: Site) -> Iterator[Finding]:
     """Ask all rules about a site whose parts are right one by one."""
     yield from identity_findings(site)
+    yield from source_findings(site)
     yield from device_findings(site)
     yield from channel_findings(site)
     yield from conversion_findings(site)

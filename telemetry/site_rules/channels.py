@@ -49,7 +49,8 @@ def _range_findings(one: ChannelPlace) -> Iterator[Finding]:
         if bounds is not None and bounds[0] >= bounds[1]:
             message = f"the range begins at {bounds[0]:g} and ends at {bounds[1]:g}"
             yield Finding((*one.loc, name), message, "the smaller number first, then the larger")
-    if isinstance(one.channel, Channel) and one.channel.register_.scale == 0.0:
+    register = one.channel.register_ if isinstance(one.channel, Channel) else None
+    if register is not None and register.scale == 0.0:
         message = "a scale of 0 forgets what was read"
         yield Finding((*one.loc, "register", "scale"), message, "a number other than 0")
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from telemetry.site import Bus, Channel, Register, ScanGroup, Site
+from telemetry.site import MODBUS_KINDS, Bus, Channel, ScanGroup, Site
 from telemetry.site_rules.places import (
     ChannelPlace,
     Finding,
@@ -12,6 +12,7 @@ from telemetry.site_rules.places import (
     groups_of,
     stations_of,
 )
+from telemetry.sources import ModbusRtu, Register
 
 WORDS: Final[dict[str, int]] = {
     "uint16": 1,
@@ -79,12 +80,14 @@ def _instrument_findings(site: Site) -> Iterator[Finding]:
 
 def _register_findings(site: Site) -> Iterator[Finding]:
     """Find registers that two channels of one device share, in whatever groups they are."""
-    endpoints = {bus.id: _endpoint(bus) for bus in site.buses}
+    endpoints = {bus.id: _endpoint(bus) for bus in site.buses if _is_modbus(bus)}
     tables: dict[tuple[object, int, str], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
     for one in channels_of(site):
         group = one.place.group
         if isinstance(one.channel, Channel) and isinstance(group, ScanGroup):
             register = one.channel.register_
+            if register is None or group.device_id is None:
+                continue
             endpoint = endpoints.get(group.bus, group.bus)
             tables[endpoint, group.device_id, register.table].append((register, one))
             if _last(register) > REGISTER_LAST:
@@ -98,12 +101,19 @@ def _register_findings(site: Site) -> Iterator[Finding]:
         yield from _overlap_findings(f"{table} registers of device {device_id}", used)
 
 
-def _endpoint(bus: Bus) -> tuple[str, str, int]:
+def _endpoint(bus: Bus) -> tuple[str, ...]:
     """Tell where a bus leads: two buses of one edge to one address reach the same devices.
 
     Edges stand in networks of their own, where the same private address is another machine.
     """
-    return bus.edge, bus.modbus_tcp.host.lower(), bus.modbus_tcp.port
+    address = bus.modbus
+    if isinstance(address, ModbusRtu):
+        return bus.edge, address.device
+    return bus.edge, address.host.lower(), str(address.port)
+
+
+def _is_modbus(bus: Bus) -> bool:
+    return len(bus.kinds) == 1 and bus.kind in MODBUS_KINDS
 
 
 def _overlap_findings(whose: str, used: list[tuple[Register, ChannelPlace]]) -> Iterator[Finding]:

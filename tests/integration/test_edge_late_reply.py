@@ -14,7 +14,7 @@ import pytest
 from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.registers import Stretch
 from telemetry.quality import Quality
-from telemetry.site import ModbusTcp
+from telemetry.sources import ModbusTcp
 
 TIMEOUT_S = 0.1
 

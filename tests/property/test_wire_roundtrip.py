@@ -23,6 +23,7 @@ def blocks(draw: st.DrawFn) -> ScanBlock:
         monotonic_us=draw(arrays(np.int64, scans, elements=INT64)),
         raw=draw(arrays(np.float64, (scans, slots), elements=st.floats())),
         quality=draw(arrays(np.int16, (scans, slots), elements=st.integers(0, 121))),
+        in_order=draw(st.booleans()),
     )
 
 
@@ -36,6 +37,7 @@ def test_a_block_comes_back_as_it_was(block: ScanBlock) -> None:
     # Bit for bit: -0.0, infinities and every NaN come back as they were.
     assert np.array_equal(back.raw.view(np.int64), block.raw.view(np.int64))
     assert np.array_equal(back.quality, block.quality)
+    assert back.in_order == block.in_order
 
 
 @given(blocks(), st.data())

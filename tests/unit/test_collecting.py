@@ -9,7 +9,7 @@ import pytest
 from edge_plans import group_plan
 
 from edge_agent.collecting import Collector, LimitWatch
-from edge_agent.polling import TakenScan
+from edge_agent.source import TakenScan
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError
 from telemetry.plan import GroupPlan

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_agent.registers import GAP_WORDS_MAX, READ_WORDS_MAX, WORDS, RegisterMap, stretches_of
 from telemetry.quality import Quality
-from telemetry.site import Register
+from telemetry.sources import Register
 
 FORMATS = {
     "uint16": ("H", 40_001),

@@ -54,7 +54,7 @@ def test_json_and_a_byte_order_mark_are_read_too(tmp_path: Path) -> None:
     ("passage", "broken", "says", "allows"),
     [
         ("port: 1502", "prot: 1502", "prot is unknown here; did you mean port?", "timeout_s"),
-        ("    edge: dam-edge\n", "", "the key edge is missing", "id, edge, modbus_tcp"),
+        ("    edge: dam-edge\n", "", "the key edge is missing", "id, edge"),
         ("kind: slope", "kind: hill", "hill may not stand here", "tailings_dam, slope"),
         ("kind: thermistor", "kind: termistor", "the kind termistor is unknown", "thermistor"),
         ("{kind: thermistor, a", "{a", "the key kind is missing", "kind"),
@@ -148,14 +148,15 @@ def test_what_was_left_out_is_not_missed() -> None:
 
 def test_leaving_out_the_last_channel_leaves_out_its_group() -> None:
     complaints = complaints_about(
-        changed("slot: 0\n                register: {address: 10}", "slot: x").replace(
-            "Asia/Shanghai", "Asia/Nowhere"
-        )
+        changed(
+            "slot: 0\n                register: {address: 10}",
+            "slot: x\n                register: {address: -1}",
+        ).replace("Asia/Shanghai", "Asia/Nowhere")
     )
     assert [complaint.where.split(".")[-1] for complaint in complaints] == [
         "time_zone",
-        "register",
         "slot",
+        "address",
     ]
 
 

@@ -46,6 +46,22 @@ DEVICES = [
     ("{address: 10}", "{address: §65535, type: int32}", "ends at register 65536"),
     ("{address: 10}", "{address: 10, scale: §0}", "forgets what was read"),
 ]
+SOURCES = [
+    ("    modbus_tcp: {host: 127.0.0.1, port: 1502}\n", "", "this one is of none"),
+    ("port: 1502}\n", "port: 1502}\n    gateway: {}\n", "this one is of modbus_tcp, gateway"),
+    ("modbus_tcp: {host: 127.0.0.1, port: 1502}", "gateway: {}", "where device_id means nothing"),
+    (
+        "modbus_tcp: {host: 127.0.0.1, port: 1502}",
+        "mqtt: {host: broker}",
+        "the key message is missing: the bus dam-bus is of the kind mqtt",
+    ),
+    ("            device_id: 1\n", "", "the key device_id is missing"),
+    (
+        "                register: {address: 0, type: float32, table: input}\n",
+        "                field: p\n",
+        "the key register is missing",
+    ),
+]
 CHANNELS = [
     ("unit: mm", "unit: §kPa", "the unit kPa does not fit the quantity crack_opening"),
     ("unit: °C", "unit: §℃", "write °C"),
@@ -211,3 +227,12 @@ def test_a_machine_without_time_zone_data_takes_any_name_of_the_right_form(
     assert complaints_about(TEXT.replace("Asia/Shanghai", "Asia/Nowhere")) == []
     assert len(complaints_about(TEXT.replace("Asia/Shanghai", "../../etc/passwd"))) == 1
     assert len(complaints_about(TEXT.replace("Asia/Shanghai", "Asia"))) == 1
+
+
+@pytest.mark.parametrize(("passage", "broken", "says"), SOURCES)
+def test_a_bus_is_of_one_kind_which_decides_what_stands_on_it(
+    passage: str, broken: str, says: str
+) -> None:
+    assert passage in TEXT
+    messages = [one.message for one in complaints_about(TEXT.replace(passage, broken, 1))]
+    assert any(says in message for message in messages), messages

@@ -8,7 +8,7 @@ import pytest
 from edge_agent.modbus import Bus
 from edge_agent.registers import Stretch
 from edge_agent.waiting import happens_within
-from telemetry.site import ModbusTcp
+from telemetry.sources import ModbusTcp
 
 
 async def test_a_cancellation_in_the_same_round_as_the_event_is_not_swallowed() -> None:

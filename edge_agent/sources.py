@@ -1,0 +1,13 @@
+"""Which source takes the scans of a bus."""
+
+from collections.abc import Sequence
+
+from edge_agent.polling import BusPolling
+from edge_agent.source import Keep, Source
+from telemetry.plan import GroupPlan
+from telemetry.site import Bus
+
+
+def source_of(bus: Bus, groups: Sequence[GroupPlan], *, keep: Keep) -> Source:
+    """Make the source for a bus; `keep` is handed every scan that it takes."""
+    return BusPolling(bus, groups, keep=keep)

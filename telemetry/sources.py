@@ -1,0 +1,99 @@
+"""Where numbers come from: the kinds of bus, and where a channel stands on each.
+
+| bus                   | its groups name | its channels name               |
+|-----------------------|-----------------|---------------------------------|
+| `modbus_tcp`          | `device_id`     | `register`                      |
+| `modbus_rtu`          | `device_id`     | `register`                      |
+| `modbus_rtu_over_tcp` | `device_id`     | `register`                      |
+| `mqtt`                | `message`       | `field`                         |
+| `folder`              | `file`          | `column`                        |
+| `gateway`             | nothing         | nothing: it sends channels' ids |
+
+Which of these go together is checked in `telemetry.site_rules.sources`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from telemetry.part import Key, Part, Positive, Sentence
+
+Host = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class ModbusTcp(Part):
+    """How to reach a Modbus TCP device or gateway; also one that passes RTU frames through."""
+
+    host: Host
+    port: Port = 502
+    timeout_s: Positive = 1.0
+
+
+class ModbusRtu(Part):
+    """A serial line, RS-485 or RS-232, on the edge's own machine."""
+
+    device: Sentence  # Such as /dev/ttyUSB0.
+    baud_rate: Annotated[int, Field(ge=300, le=1_000_000)] = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+    timeout_s: Positive = 1.0
+
+
+class Mqtt(Part):
+    """A broker that instruments publish to; what is secret stands in the edge's settings."""
+
+    host: Host
+    port: Port = 1883
+    encrypted: bool = False
+    username: Sentence | None = None
+    client_id: Key | None = None  # None: named after site, edge and bus.
+
+
+class Folder(Part):
+    """A folder on the edge's machine that loggers' files are put into."""
+
+    path: Sentence
+    look_every_s: Positive = 5.0
+
+
+class Gateway(Part):
+    """Somebody else's program that sends readings to the centre by itself."""
+
+
+class Register(Part):
+    """Where a channel stands in a Modbus device, and how its words become a number."""
+
+    table: Literal["holding", "input"] = "holding"
+    address: Annotated[int, Field(ge=0, le=65535)]  # 0-based, as on the wire
+    type: Literal["uint16", "int16", "uint32", "int32", "float32", "float64"] = "uint16"
+    byte_order: Literal["ABCD", "DCBA", "BADC", "CDAB"] = "ABCD"
+    scale: float = 1.0  # raw = number * scale + offset
+    offset: float = 0.0
+
+
+class JsonMessage(Part):
+    """Messages of JSON on one topic; each is a scan, or holds a list of scans."""
+
+    kind: Literal["json"]
+    topic: Sentence  # May hold + and # as MQTT has them.
+    rows: Sentence | None = None  # The field that holds the list; None: the message is one scan.
+    time: Sentence | None = None  # The field of the instant; None: the instant of arrival.
+    time_format: Literal["iso8601", "unix_s", "unix_ms", "unix_us"] = "iso8601"
+
+
+class SparkplugMessage(Part):
+    """The metrics of one Sparkplug B node, or of one device behind it."""
+
+    kind: Literal["sparkplug_b"]
+    group: Sentence
+    node: Sentence
+    device: Sentence | None = None
+
+
+Message = Annotated[JsonMessage | SparkplugMessage, Field(discriminator="kind")]
+
+# A field of a JSON message by its path ("pressure", "data.0.p"), or a metric by its name.
+FieldName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ColumnNumber = Annotated[int, Field(ge=0, le=4095)]  # From 0.
