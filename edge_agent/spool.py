@@ -40,10 +40,15 @@ READ_RANGES = """
 """
 ACKNOWLEDGE = "update block set acknowledged = ? where seq between ? and ? and acknowledged = 0"
 ASK_AGAIN = "update block set acknowledged = 0 where seq between ? and ? and acknowledged > 0"
-READ_OLD = "select seq, length(content) from block where acknowledged between 1 and ? order by seq"
-READ_OLDEST_ACKNOWLEDGED = (
-    "select seq, length(content) from block where acknowledged > 0 order by seq"
-)
+# SQLite uses the index of what is acknowledged only for its own condition, word by word; without
+# it every acknowledgement would read through a week of blocks.
+READ_OLD = """
+    select seq, length(content) from block where acknowledged > 0 and acknowledged <= ?
+    order by acknowledged, seq
+"""
+READ_OLDEST_ACKNOWLEDGED = """
+    select seq, length(content) from block where acknowledged > 0 order by acknowledged, seq
+"""
 READ_OLDEST = "select seq, length(content) from block order by seq"
 READ_BYTES = "select coalesce(sum(length(content)), 0) from block"
 READ_LOSSES = "select seq, reason from loss"

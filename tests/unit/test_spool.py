@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.spool import KEPT_US, Spool, SpoolBlock, SpoolError, read_ledger
+from edge_agent.spool import (
+    KEPT_US,
+    READ_OLD,
+    READ_OLDEST_ACKNOWLEDGED,
+    Spool,
+    SpoolBlock,
+    SpoolError,
+    read_ledger,
+)
 
 NOW = 1_751_328_000_000_000
 ROOM = 1 << 30
@@ -201,3 +209,11 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "spool.db").mkdir()
     with pytest.raises(SpoolError, match="cannot be opened"):
         Spool(tmp_path / "spool.db", bytes_max=ROOM)
+
+
+@pytest.mark.parametrize("query", [READ_OLD, READ_OLDEST_ACKNOWLEDGED])
+def test_what_may_go_is_found_without_reading_through_all_blocks(path: Path, query: str) -> None:
+    with opened(path) as spool:
+        arguments = [NOW] * query.count("?")
+        (step,) = spool._database.execute(f"explain query plan {query}", arguments).fetchall()
+    assert "USING INDEX block_acknowledged" in step[3]
