@@ -154,7 +154,7 @@ def _decode(data: bytes, types: Mapping[int, type[Frame]]) -> Frame:
         raise ProtocolError(f"no frame begins with the byte {data[0]}")
     try:
         return msgspec.msgpack.decode(memoryview(data)[1:], type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"the {kind.__name__} frame is wrong: {error}") from error
 
 

@@ -145,7 +145,7 @@ def _read_header(content: bytes) -> tuple[Header, int]:
         raise WireError("malformed", "the header is longer than the block")
     try:
         header = msgspec.msgpack.decode(content[HEADER_LENGTH.size : end], type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError("malformed", f"the header is wrong: {error}") from error
     return header, end
 

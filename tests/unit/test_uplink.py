@@ -169,6 +169,15 @@ def test_any_message_is_a_frame_or_a_protocol_error(data: bytes) -> None:
                 assert str(error)  # noqa: PT017 - either outcome is right
 
 
+def test_a_frame_that_nests_without_end_is_a_protocol_error() -> None:
+    edge, centre, _ = opened(RangeSet(), 1)
+    nested = b"\x91" * 100_000 + b"\x01"
+    with pytest.raises(ProtocolError, match="the Block frame is wrong"):
+        centre.received(b"\x02\x93\x01\xc4\x00" + nested)
+    with pytest.raises(ProtocolError, match="the Ack frame is wrong"):
+        edge.received(b"\x42\x92\x90" + nested, at_s=0.0)
+
+
 def test_a_refusal_and_a_rejection_reach_the_edge() -> None:
     edge, _, _ = opened(RangeSet(), 1)
     assert edge.received(rejection(3, "malformed", "why"), at_s=0.0)[0] == [

@@ -139,6 +139,14 @@ def test_a_wrong_header_is_malformed(header: object) -> None:
     assert reason_of(with_header(header, bytes(24))) == "malformed"
 
 
+def test_a_header_that_nests_without_end_is_malformed() -> None:
+    """What a later version adds is skipped, however deep it goes."""
+    fields = ["demo-mine", "section-1", 0, 1, 1, False, True]
+    header = b"\x98" + msgspec.msgpack.encode(fields)[1:] + b"\x91" * 100_000 + b"\x01"
+    data = packed(HEADER_LENGTH.pack(len(header)) + header + bytes(24))
+    assert reason_of(data) == "malformed"
+
+
 def test_the_same_header_with_fitting_columns_is_right() -> None:
     data = with_header(["demo-mine", "section-1", 0, 1, 1, False], bytes(24))
     assert decode_block(data).raw.tolist() == [[0.0]]
