@@ -25,6 +25,7 @@ from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, read_clock_file
 from telemetry.lifetime import is_supervised, until_asked_to_stop
 from telemetry.plan import GroupPlan, SitePlan, plan_of
+from telemetry.site import ScanGroup
 from telemetry.site_file import SiteFileError, read_site_file
 from telemetry.wire import WireError, decode_block
 
@@ -126,15 +127,13 @@ async def _poll(
     stop: asyncio.Event,
 ) -> None:
     """Take what every bus of the edge gives until told to stop."""
-    buses = [bus for bus in plan.site.buses if bus.edge == settings.edge]
-    sources: list[Source] = [
-        source_of(
-            bus,
-            [one for one in groups if getattr(one.group, "bus", None) == bus.id],
-            keep=collector.keep,
-        )
-        for bus in buses
-    ]
+    of_bus: dict[str, list[GroupPlan]] = {}
+    for one in groups:
+        if isinstance(one.group, ScanGroup):
+            of_bus.setdefault(one.group.bus, []).append(one)
+    # A bus may wait in the site file for its first group.
+    buses = [bus for bus in plan.site.buses if bus.id in of_bus]
+    sources: list[Source] = [source_of(bus, of_bus[bus.id], keep=collector.keep) for bus in buses]
     await asyncio.gather(*(source.warm_up() for source in sources))
     log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
     started = await _wait_for_clock(settings.clock, stop)

@@ -153,6 +153,16 @@ async def test_numbers_arrive_at_their_instants(bench: Bench, tmp_path: Path) ->
         assert list(read_ledger(settings.spool)) == stream
 
 
+async def test_a_bus_that_nothing_is_read_from_yet_is_left_alone(tmp_path: Path) -> None:
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, 502, centre, [group("one", 1, [0])])
+        site = json.loads(settings.site.read_text(encoding="utf-8"))
+        site["buses"].append({**site["buses"][0], "id": "spare"})
+        settings.site.write_text(json.dumps(site), encoding="utf-8")
+        async with agent(settings):
+            await centre.wait_until(lambda: centre.connections == 1)
+
+
 async def test_a_dead_unit_leaves_its_neighbours_alone(bench: Bench, tmp_path: Path) -> None:
     groups = [group("dead", 1, [0]), group("alive", 2, [0]), group("other", 3, [0])]
     async with centre_double() as centre:
