@@ -84,7 +84,10 @@ class Spool:
     def __init__(self, path: Path, *, bytes_max: int) -> None:
         self.path = path
         self._bytes_max = bytes_max
-        self._lock = _lock(path)
+        try:
+            self._lock = _lock(path)
+        except OSError as error:
+            raise _unusable(path, error) from error
         self.succession: Succession | None = None  # When this file took the place of another.
         self.held = RangeSet()
         self.losses: dict[int, str] = {}  # Numbers that stand for what is gone, and why.
@@ -94,10 +97,7 @@ class Spool:
             self._open_any()
         except (sqlite3.DatabaseError, OSError) as error:
             os.close(self._lock)
-            raise SpoolError(
-                f"the spool {path} cannot be opened: {error}; give the edge agent a place "
-                "that it may write to, with room on the disk"
-            ) from error
+            raise _unusable(path, error) from error
 
     def append(self, blocks: Sequence[SpoolBlock], at_us: int) -> Appended:
         """Keep blocks in one durable transaction; return their numbers.
@@ -255,6 +255,13 @@ def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
         yield from database.execute(READ_LEDGER)
 
 
+def _unusable(path: Path, error: Exception) -> SpoolError:
+    return SpoolError(
+        f"the spool {path} cannot be opened: {error}; give the edge agent a place "
+        "that it may write to, with room on the disk"
+    )
+
+
 def _lock(path: Path) -> int:
     """Take the file for this process alone: two agents on one spool would share numbers."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,6 +270,8 @@ def _lock(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
+        if not isinstance(error, BlockingIOError):
+            raise
         raise SpoolError(
             f"the spool {path} is in use by another edge agent: stop that one, "
             "or give this one a spool of its own"

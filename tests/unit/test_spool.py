@@ -207,8 +207,10 @@ def test_two_agents_never_share_a_spool(path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "spool.db").mkdir()
-    with pytest.raises(SpoolError, match="cannot be opened"):
-        Spool(tmp_path / "spool.db", bytes_max=ROOM)
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "spool.db", tmp_path / "file" / "spool.db"):
+        with pytest.raises(SpoolError, match="cannot be opened"):
+            Spool(path, bytes_max=ROOM)
 
 
 @pytest.mark.parametrize("query", [READ_OLD, READ_OLDEST_ACKNOWLEDGED])
