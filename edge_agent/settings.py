@@ -37,8 +37,7 @@ class EdgeSettings(BaseModel):
     @classmethod
     def _is_a_websocket(cls, centre: str) -> str:
         """Accept what can be connected to, with or without a path before /edge."""
-        parts = urlsplit(centre)
-        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        if not _can_be_called(centre):
             raise ValueError(f"'{centre}' is not like ws://HOST:PORT or wss://HOST:PORT")
         return centre.rstrip("/")
 
@@ -70,9 +69,22 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"The token file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        token = ""
     if not token or not token.isascii() or any(letter.isspace() for letter in token):
         raise SettingsError(f"The token file {path} does not hold one token.")
     return token
+
+
+def _can_be_called(address: str) -> bool:
+    """Tell whether an address names a host and a port that a connection can be tried with."""
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")  # As the resolver does it, later.
+        has_port = parts.port != 0
+    except ValueError:  # Port 99999, a host like a..b, half an IPv6 address.
+        return False
+    return parts.scheme in {"ws", "wss"} and bool(host) and has_port
 
 
 def _read_file(config: Path) -> dict[str, object]:
@@ -81,7 +93,7 @@ def _read_file(config: Path) -> dict[str, object]:
             return tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"{config} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config} is not TOML: {error}.") from error
 
 

@@ -45,7 +45,19 @@ def test_every_missing_setting_is_named_at_once() -> None:
         assert f"{name} is missing" in str(caught.value)
 
 
-@pytest.mark.parametrize("centre", ["http://127.0.0.1", "127.0.0.1:9000", "ws://"])
+@pytest.mark.parametrize(
+    "centre",
+    [
+        "http://127.0.0.1",
+        "127.0.0.1:9000",
+        "ws://",
+        "ws://centre:99999",
+        "ws://centre:port",
+        "ws://centre:0",
+        "ws://centre..example:9000",
+        "ws://[::1:9000",
+    ],
+)
 def test_a_centre_that_cannot_be_called_is_refused(centre: str) -> None:
     with pytest.raises(SettingsError, match="--centre"):
         read_settings({**GIVEN, "centre": centre}, {})
@@ -61,6 +73,16 @@ def test_an_unknown_key_in_the_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         read_settings(GIVEN, {}, tmp_path / "nothing.toml")
+
+
+def test_a_file_in_another_encoding_gets_a_sentence(tmp_path: Path) -> None:
+    """As editors on Windows may write it."""
+    (tmp_path / "token").write_text("gw_1_secret\n", encoding="utf-16")
+    with pytest.raises(SettingsError, match="does not hold one token"):
+        read_token(tmp_path / "token")
+    (tmp_path / "edge.toml").write_text('edge = "dam-edge"\n', encoding="utf-16")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        read_settings(GIVEN, {}, tmp_path / "edge.toml")
 
 
 def test_a_token_is_read_without_its_line_end(tmp_path: Path) -> None:
