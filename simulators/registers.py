@@ -50,6 +50,16 @@ def words_of(register: Register, raw: Floats) -> Words:
     return words
 
 
+def holds_all(register: Register, raw: Floats) -> bool:
+    """Tell whether a register can show all these numbers; a whole one has no sign for "missing"."""
+    dtype = _DTYPE[register.type]
+    if dtype.kind not in "ui":
+        return True
+    bounds = np.iinfo(dtype)
+    number = np.rint((raw - register.offset) / register.scale)
+    return bool(((number >= bounds.min) & (number <= bounds.max)).all())
+
+
 def raw_in(register: Register, words: Words) -> Floats:
     """Read the numbers back as a client of the device does [scan]."""
     data = words.astype(">u2").view(np.uint8).reshape(len(words), -1, 2)

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from simulators.device_server import Now, serve, shared_clock
 from simulators.logger_file import Layout, LoggerFile, LoggerFileError, read_logger_file
 from simulators.physics.parameters import Parameters
-from simulators.registers import Words, word_count, words_of
+from simulators.registers import Words, holds_all, word_count, words_of
 from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
@@ -86,6 +86,12 @@ class LoggerUnit:
         for register in unit.registers:
             begin = register.address - self.first_address
             raw = rows.columns[register.column]
+            if not holds_all(register, raw):
+                raise ReplayError(
+                    f"Column {register.column} of {unit.file} has gaps, or numbers that the type "
+                    f"{register.type} of register {register.address} can't show: use float32 or "
+                    "float64, or another scale."
+                )
             words[:, begin : begin + word_count(register)] = words_of(register, raw)
         return words
 

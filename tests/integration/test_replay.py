@@ -104,6 +104,8 @@ def test_what_is_missing_stays_missing(tmp_path: Path) -> None:
         (OWN_ROWS, OWN_MAPPING.replace("own.csv", "other.csv"), "needs other.csv"),
         (OWN_ROWS, OWN_MAPPING + "colour = 1", "colour"),
         (OWN_ROWS, OWN_MAPPING + "[", "cannot be read"),
+        (OWN_ROWS.replace("20.2", "NAN"), OWN_MAPPING, "Column 2 of own.csv has gaps.*int16"),
+        (OWN_ROWS.replace("20.2", "9e9"), OWN_MAPPING, "Column 2 of own.csv.*can't show"),
     ],
 )
 def test_a_replay_that_cannot_begin_says_why(
