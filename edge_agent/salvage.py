@@ -66,8 +66,9 @@ def _carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, 
         for row in salvage.blocks():
             cursor.execute(APPEND, row)
             blocks += 1
+        untold = salvage.losses()
         loss = salvage.loss
-        for reason in [*salvage.losses(), *([loss] if loss else [])]:
+        for reason in [*untold, *([loss] if loss else [])]:
             # The number is given out like any other; the block under it is gone at once.
             cursor.execute(APPEND, (b"", 0, 0))
             seq = cursor.lastrowid
@@ -86,7 +87,7 @@ class Salvage:
 
     @property
     def loss(self) -> str | None:
-        """What is gone, as a sentence; None when all could be read. Ask after the blocks."""
+        """What is gone, as a sentence; None when all could be read. Ask after all the rest."""
         if not self._is_count_known:
             return "the edge's spool was damaged; how many undelivered blocks are gone is unknown"
         if self._unreadable:
@@ -107,6 +108,7 @@ class Salvage:
         try:
             return [str(reason) for (reason,) in self._old.execute(READ_LOSSES)]
         except sqlite3.DatabaseError:
+            self._is_count_known = False
             return []
 
     def _read(self, seq: int) -> Row | None:

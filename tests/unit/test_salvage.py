@@ -130,6 +130,17 @@ def test_a_loss_is_told_until_the_centre_has_heard_it(path: Path) -> None:
         assert spool.next_seq == seq + 1
 
 
+def test_losses_that_can_no_longer_be_read_are_not_forgotten(path: Path) -> None:
+    damage(path, range(1, 40))
+    with opened(path) as spool:
+        assert spool.losses
+    damage(path, [root_page(path, "loss")])
+
+    with opened(path) as spool:
+        (reason,) = spool.losses.values()
+    assert "unknown" in reason
+
+
 @pytest.mark.parametrize("steps", range(6))
 def test_a_power_cut_during_the_change_of_files_loses_nothing(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
