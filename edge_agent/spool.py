@@ -203,7 +203,11 @@ class Spool:
             raise
 
     def _load(self) -> None:
-        self.epoch = UUID(self._database.execute("select epoch from stream").fetchone()[0])
+        (epoch,) = self._database.execute("select epoch from stream").fetchone()
+        try:
+            self.epoch = UUID(str(epoch))
+        except ValueError as error:  # SQLite's own check looks at no page's text.
+            raise sqlite3.DatabaseError("the name of the stream is damaged") from error
         self.held = RangeSet(self._database.execute(READ_RANGES))
         self.losses = dict(self._database.execute(READ_LOSSES))
         self.next_seq = self._database.execute(READ_LAST_SEQ).fetchone()[0] + 1

@@ -141,6 +141,15 @@ def test_losses_that_can_no_longer_be_read_are_not_forgotten(path: Path) -> None
     assert "unknown" in reason
 
 
+def test_a_damaged_name_of_the_stream_is_damage_like_any_other(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("update stream set epoch = replace(epoch, '-', '\x01')")
+
+    with opened(path) as spool:
+        assert spool.succession is not None
+        assert numbers_in(spool) == list(range(ACKNOWLEDGED + 1, BLOCKS + 1))
+
+
 @pytest.mark.parametrize("steps", range(6))
 def test_a_power_cut_during_the_change_of_files_loses_nothing(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
