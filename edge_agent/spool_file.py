@@ -22,6 +22,7 @@ CREATE: Final = """
     );
     create index if not exists block_acknowledged on block (acknowledged) where acknowledged > 0;
     create index if not exists block_waiting on block (seq) where acknowledged = 0;
+    create index if not exists block_kept on block (seq) where acknowledged > 0;
     create table if not exists loss (  -- numbers that stand for what is gone, until acknowledged
         seq integer primary key,
         reason text not null

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.spool import (
+    ACKNOWLEDGE,
+    ASK_AGAIN,
     KEPT_US,
     READ_OLD,
     READ_OLDEST_ACKNOWLEDGED,
@@ -213,9 +215,19 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
             Spool(path, bytes_max=ROOM)
 
 
-@pytest.mark.parametrize("query", [READ_OLD, READ_OLDEST_ACKNOWLEDGED])
-def test_what_may_go_is_found_without_reading_through_all_blocks(path: Path, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (READ_OLD, "block_acknowledged"),
+        (READ_OLDEST_ACKNOWLEDGED, "block_acknowledged"),
+        (ACKNOWLEDGE, "block_waiting"),
+        (ASK_AGAIN, "block_kept"),
+    ],
+)
+def test_nothing_that_is_done_often_reads_through_all_blocks(
+    path: Path, query: str, index: str
+) -> None:
     with opened(path) as spool:
         arguments = [NOW] * query.count("?")
         (step,) = spool._database.execute(f"explain query plan {query}", arguments).fetchall()
-    assert "USING INDEX block_acknowledged" in step[3]
+    assert f"USING INDEX {index} " in step[3]
