@@ -137,9 +137,7 @@ async def _follow(
     shown: set[int] = set()
     progress_at_s = loop.time() + PROGRESS_EVERY_S
     while not stop.is_set() and (until_s is None or loop.time() < until_s):
-        failed = demonstration.failed_worker()
-        if failed is not None:
-            raise ProcessEndedError(f"{failed.name} has ended:\n{failed.last_words()}")
+        demonstration.see_that_all_run()
         _show_new(console, demonstration.watcher, shown)
         if loop.time() >= progress_at_s:
             progress_at_s += PROGRESS_EVERY_S

@@ -19,6 +19,7 @@ import psycopg
 from historian.tokens import Scope, create_token
 from simulators.proving.ledger import Balance, balance
 from simulators.proving.processes import (
+    ProcessEndedError,
     Worker,
     children_of,
     kill_now,
@@ -249,18 +250,39 @@ class Demonstration:
 
     async def wait_until_ready(self) -> None:
         """Wait until the API says that the centre works."""
-        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
-            while not await _answers_ok(client, f"{self.addresses.api}/readyz"):
-                await asyncio.sleep(LOOK_AGAIN_S)
+        try:
+            async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
+                while not await _answers_ok(client, f"{self.addresses.api}/readyz"):
+                    self.see_that_all_run()
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            raise ProcessEndedError(
+                f"The centre was not ready after {READY_WITHIN_S:.0f} s:\n"
+                f"{self.centre.last_words()}"
+            ) from None
 
     async def _wait_until_connected(self) -> None:
         """Wait until every edge's line is open and the watcher has been greeted."""
         page = self.addresses.line.replace("ws://", "http://") + "/metrics"
         wanted = f"groundwatch_edge_lines_open {len(self.cast.edges)}.0"
-        async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
-            await self.watcher.connected.wait()
-            while wanted not in (await client.get(page)).text:
-                await asyncio.sleep(LOOK_AGAIN_S)
+        try:
+            async with asyncio.timeout(READY_WITHIN_S), httpx.AsyncClient() as client:
+                while not self.watcher.connected.is_set() or wanted not in await _text(
+                    client, page
+                ):
+                    self.see_that_all_run()
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        except TimeoutError:
+            raise ProcessEndedError(
+                f"Not every edge had reached the centre after {READY_WITHIN_S:.0f} s:\n"
+                + "\n".join(edge.last_words() for edge in self.edges)
+            ) from None
+
+    def see_that_all_run(self) -> None:
+        """Raise `ProcessEndedError` when a process has ended although nobody asked it to."""
+        failed = self.failed_worker()
+        if failed is not None:
+            raise ProcessEndedError(f"{failed.name} has ended:\n{failed.last_words()}")
 
     async def _wait_until_told(self, conn: psycopg.AsyncConnection[tuple[int]]) -> None:
         """Wait until every notification has been delivered, within reason."""
@@ -277,6 +299,13 @@ async def _answers_ok(client: httpx.AsyncClient, url: str) -> bool:
         return (await client.get(url)).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+async def _text(client: httpx.AsyncClient, url: str) -> str:
+    try:
+        return (await client.get(url)).text
+    except httpx.TransportError:
+        return ""
 
 
 def free_ports(count: int) -> list[int]:

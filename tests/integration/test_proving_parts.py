@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from simulators.proving.processes import Worker, start_each
+from simulators.proving import demonstration as stage
+from simulators.proving.demonstration import Cast, Demonstration
+from simulators.proving.processes import ProcessEndedError, Worker, start, start_each
+from simulators.proving.ready import Addresses
 from simulators.proving.watcher import Watcher
 
 TIMEOUT_S = 20.0
@@ -24,6 +27,29 @@ async def test_a_start_that_is_cut_short_leaves_no_process_unknown(tmp_path: Pat
         assert workers[0].runs
     finally:
         await asyncio.gather(*(worker.kill() for worker in workers))
+
+
+async def test_what_keeps_a_demonstration_from_beginning_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demonstration = Demonstration(Cast("demo-mine", "", (), (), 0, 60.0), tmp_path)
+    nobody = "http://127.0.0.1:9"
+    demonstration.addresses = Addresses("", nobody, nobody.replace("http", "ws"), "")
+    demonstration.watcher = Watcher("ws://127.0.0.1:9", "demo-mine", "gw_1_secret")
+    demonstration.watcher.connected.set()
+    demonstration.centre = await start("centre", ("simulate", "fan", "--port", "0"), tmp_path)
+    try:
+        monkeypatch.setattr(stage, "READY_WITHIN_S", 0.2)
+        with pytest.raises(ProcessEndedError, match="The centre was not ready after"):
+            await demonstration.wait_until_ready()
+        with pytest.raises(ProcessEndedError, match="Not every edge had reached the centre"):
+            await demonstration._wait_until_connected()
+        monkeypatch.setattr(stage, "READY_WITHIN_S", TIMEOUT_S)
+        await start_each(demonstration.edges, [("fan-edge", ("edge", "--edge", "fan"))], tmp_path)
+        with pytest.raises(ProcessEndedError, match=r"fan-edge has ended:\n.*--site is missing"):
+            await demonstration._wait_until_connected()
+    finally:
+        await demonstration.centre.kill()
 
 
 async def test_a_watcher_comes_back_after_an_answer_that_is_no_http(tmp_path: Path) -> None:
