@@ -99,7 +99,8 @@ class Collector:
                 await happens_within(self._urgent, self._collect_s)
                 if not await self._flush() and not finish.is_set():
                     await asyncio.sleep(RETRY_S)
-            await self._flush()
+            if not await self._flush():
+                log.error("scans lost: the disk refused them to the end", scans=len(self._scans))
         finally:
             finishing.cancel()
 

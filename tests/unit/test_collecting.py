@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_plans import group_plan
+from structlog.testing import capture_logs
 
 from edge_agent.collecting import Collector, LimitWatch
 from edge_agent.source import TakenScan
@@ -110,6 +111,25 @@ async def test_a_long_backlog_becomes_several_blocks(tmp_path: Path) -> None:
     sizes = [len(decode_block(one).sampled_us) for one in await kept.spool.newest(9)]
     assert sizes == [1, SCANS_MAX]
     await kept.spool.close()
+
+
+async def test_what_the_disk_refuses_to_the_end_is_said_to_be_lost(tmp_path: Path) -> None:
+    plan = group_plan([{"address": 0}])
+    kept = Kept(tmp_path / "spool.db", plan)
+
+    async def full(_: object) -> Appended:
+        raise StoreFailedError("database or disk is full")
+
+    kept.spool.append = full  # type: ignore[method-assign]
+    kept.collector.keep(scan(plan, 1))
+    kept.collector.keep(scan(plan, 2))
+    finish = asyncio.Event()
+    finish.set()
+    with capture_logs() as told:
+        await asyncio.wait_for(kept.collector.run(finish), 10)
+
+    assert told[-1]["event"].startswith("scans lost")
+    assert told[-1]["scans"] == 2
 
 
 async def test_what_the_disk_refuses_waits_in_memory(tmp_path: Path) -> None:
