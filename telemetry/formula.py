@@ -170,6 +170,8 @@ def parse(text: str, names: Iterable[str], constants: Mapping[str, float] | None
     """Read a formula over some names and named constants; refuse it with a sentence."""
     if len(text) > CHARACTERS_MAX:
         raise FormulaError(f"the formula has {len(text)} characters; {CHARACTERS_MAX} are allowed")
+    if "#" in text:  # The lines are read as one, so it would take all that follows along.
+        raise FormulaError("a formula holds no comments (#); write them beside it, in the file")
     reader = _Reader(frozenset(names), dict(constants or {}))
     reader.read(_tree_of(text), 1)
     return Formula(text, frozenset(reader.used), tuple(reader.program))

@@ -136,6 +136,7 @@ def test_the_result_is_an_array_of_its_own() -> None:
         ("x" * 501, "501 characters"),
         ("9" * 400, "too large"),
         ("1e999", "too large"),
+        ("x # as surveyed\n + 3.5", "no comments"),
     ],
 )
 def test_everything_else_is_refused_with_a_sentence(text: str, says: str) -> None:
