@@ -1,5 +1,7 @@
 """Rules about buses, devices, registers and slots."""
 
+import ipaddress
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
@@ -23,11 +25,14 @@ WORDS: Final[dict[str, int]] = {
     "float64": 4,
 }
 REGISTER_LAST: Final = 65_535
+# A part of a host's name between two dots; names in other scripts are written so on the wire.
+_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 
 def device_findings(site: Site) -> Iterator[Finding]:
     """Find channels that no line reaches, registers read twice and slots used twice."""
     yield from _bus_findings(site)
+    yield from _host_findings(site)
     yield from _slot_findings(site)
     yield from _instrument_findings(site)
     yield from _register_findings(site)
@@ -52,6 +57,28 @@ def _bus_findings(site: Site) -> Iterator[Finding]:
                 allowed = "buses of one edge; split the station where two edges read it"
                 yield Finding((*loc, "scan_groups", n, "bus"), message, allowed)
                 break
+
+
+def _host_findings(site: Site) -> Iterator[Finding]:
+    """Find hosts that no connection can be tried with; on some the resolver itself fails."""
+    for n, bus in enumerate(site.buses):
+        for kind in bus.kinds:
+            host = getattr(getattr(bus, kind), "host", None)
+            if host is not None and not _is_host(host):
+                allowed = "an address such as 10.0.3.17, or a name such as logger-3.mine.example"
+                yield Finding(("buses", n, kind, "host"), f"{host[:60]} is no host", allowed)
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            name = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            return False
+        return all(_LABEL.fullmatch(label) for label in name.removesuffix(".").split("."))
+    return True
 
 
 def _slot_findings(site: Site) -> Iterator[Finding]:

@@ -36,6 +36,9 @@ IDENTITIES = [
     ("began_at: 2020", "began_at: §1820", "year 1820"),
 ]
 DEVICES = [
+    ("{host: 127.0.0.1,", "{host: §10..0.3,", "10..0.3 is no host"),
+    ("{host: 127.0.0.1,", '{host: §"http://10.0.3.17",', "http://10.0.3.17 is no host"),
+    ("{host: 127.0.0.1,", '{host: §"10.0.3.17 ",', "10.0.3.17  is no host"),
     ("bus: dam-bus", "bus: §dam-buss", "the bus dam-buss is unknown"),
     ("instrument: p-101\n", "instrument: §p-102\n", "p-102 is not at this station"),
     ("instrument: crack-1", "instrument: §fan", "fan is not at this station"),
