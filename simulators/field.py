@@ -145,6 +145,7 @@ def units_of(scenario: Scenario, plan: SitePlan, device: str, seed: int) -> tupl
     """Make the units on a device's bus, which is called after the device (`dam-bus`)."""
     if device not in DEVICES:
         raise ScenarioError(f"There is no device {device!r}; use one of {', '.join(DEVICES)}.")
+    _check_faults(scenario, plan)
     signals = SIGNALS_OF[device](scenario, seed)
     groups = [
         group
@@ -154,6 +155,17 @@ def units_of(scenario: Scenario, plan: SitePlan, device: str, seed: int) -> tupl
     if not groups:
         raise ScenarioError(f"The site file has no scan group on the bus {device}-bus.")
     return tuple(Unit(scenario, group, signals, seed) for group in groups)
+
+
+def _check_faults(scenario: Scenario, plan: SitePlan) -> None:
+    """Refuse a fault that would never show, because what it names is not there."""
+    for fault in scenario.faults:
+        for what, name, known in (
+            ("group", fault.group, plan.group_by_key),
+            ("channel", fault.channel, plan.channel_by_key),
+        ):
+            if name is not None and name not in known:
+                raise ScenarioError(f"A fault names the {what} {name!r}, which the site has not.")
 
 
 def _instrumented(group: GroupPlan, signals: Signals, seed: int) -> tuple[Instrumented, ...]:

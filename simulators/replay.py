@@ -112,7 +112,7 @@ def read_replay(mapping: Path, files: Sequence[Path]) -> Replay:
     except ValidationError as error:
         said = each_said(error.errors())
         raise ReplayError(f"The mapping {mapping} cannot be used: {said}.") from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ReplayError(f"The mapping {mapping} cannot be read: {error}") from error
     path_of = {path.name: path for path in files}
     missing = sorted({unit.file for unit in found.units} - set(path_of))

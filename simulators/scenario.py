@@ -113,7 +113,10 @@ def read_scenario(name: str) -> Scenario:
     if name in SCENARIOS:
         text = _packaged(f"{name}.toml")
     elif name.endswith(".toml") and Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(f"The scenario {name!r} cannot be read: {error}") from error
     else:
         known = ", ".join(SCENARIOS)
         raise ScenarioError(

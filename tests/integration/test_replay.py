@@ -115,6 +115,12 @@ def test_a_replay_that_cannot_begin_says_why(
         own(tmp_path, rows, mapping)
 
 
+def test_a_mapping_in_another_encoding_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN_MAPPING, encoding="utf-16")
+    with pytest.raises(ReplayError, match="cannot be read"):
+        read_replay(tmp_path / "own.toml", [])
+
+
 async def test_a_gap_answers_busy_over_the_wire(tmp_path: Path) -> None:
     now_us = BEGAN_US
     server = DeviceServer(own(tmp_path).units, lambda: now_us)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from watched_field import Watch, scans_of, steps_of, watch_of
 
-from simulators.field import STEPS_AHEAD, Unit
+from simulators.field import STEPS_AHEAD, Unit, units_of
 from simulators.scenario import (
     DEVICES,
     SCENARIOS,
@@ -66,6 +66,20 @@ def test_a_scenario_of_ones_own_is_read_by_its_path_and_checked(tmp_path: Path) 
     own.write_text(text + "\n[storm]\ndepth_mm = 3\n", encoding="utf-8")
     with pytest.raises(ScenarioError, match="storm"):
         read_scenario(str(own))
+
+
+def test_a_scenario_in_another_encoding_gets_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("rate = 60.0\n", encoding="utf-16")
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        read_scenario(str(tmp_path / "own.toml"))
+
+
+def test_a_fault_that_names_nothing_is_refused(calm: Watch) -> None:
+    scenario = read_scenario("sensor-faults")
+    fault = scenario.faults[0].model_copy(update={"group": "dam-section-33"})
+    misspelt = scenario.model_copy(update={"faults": (fault,)})
+    with pytest.raises(ScenarioError, match="group 'dam-section-33'"):
+        units_of(misspelt, calm.plan, "dam", 1)
 
 
 def test_the_demo_site_is_a_site_file_with_four_structures_and_edges(calm: Watch) -> None:
