@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edge_agent.polling import BusPolling
+from edge_agent.settings import SettingsError
 from edge_agent.source import Keep, Source
 from telemetry.plan import GroupPlan
 from telemetry.site import Bus
@@ -10,4 +11,8 @@ from telemetry.site import Bus
 
 def source_of(bus: Bus, groups: Sequence[GroupPlan], *, keep: Keep) -> Source:
     """Make the source for a bus; `keep` is handed every scan that it takes."""
+    if bus.kind != "modbus_tcp":
+        raise SettingsError(
+            f"The bus '{bus.id}' is of the kind {bus.kind}, which an edge agent does not read."
+        )
     return BusPolling(bus, groups, keep=keep)

@@ -123,7 +123,10 @@ class Thermistor(Part):
 
 
 class TemperatureCorrection(Part):
-    """Adds factor * (T - zero) + offset, all in the corrected channel's unit per °C."""
+    """Adds factor * (T - zero) + offset to the pressure, before `VibratingWire.scale`.
+
+    The factor is in the pressure's unit per °C, the offset in the pressure's unit.
+    """
 
     channel: Key  # Of the same scan group.
     factor: float
