@@ -76,6 +76,12 @@ async def _proved(
     assert proof.token is not None
     token = await tokens.verify_token(conn, proof.token)
     if token is not None:
+        if token.label == SESSION_LABEL:
+            # Only the token right above a session is asked whether it still holds: a session made
+            # from a session would outlive the token of the first, and renew itself for ever.
+            raise ApiError(
+                403, "forbidden", "A session opens no other session; use a sign-in link or a token."
+            )
         return token.scope, token.site, token.token_id
     parts.metrics.refused("wrong_token")
     raise ApiError(401, "unauthorised", "The token is unknown, expired or revoked.")

@@ -175,6 +175,16 @@ async def test_a_session_ends_with_its_token(centre: Centre) -> None:
         assert (await browser.get("/api/v1/sites")).status_code == 401
 
 
+async def test_a_session_opens_no_other_that_would_outlive_its_token(centre: Centre) -> None:
+    async with centre.client(None) as browser:
+        await browser.post("/api/v1/session", json={"token": centre.operator})
+        copied = browser.cookies[COOKIE]
+    async with centre.client(None) as thief:
+        answer = await thief.post("/api/v1/session", json={"token": copied})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+        assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
