@@ -5,6 +5,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 
 class Metrics:
     """Counters of one API process."""
@@ -56,4 +58,6 @@ class Metrics:
     def answered(self, scope: MutableMapping[str, Any], status: int) -> None:
         """Count an answer under its route's pattern; strangers cannot invent new ones."""
         route = getattr(scope.get("route"), "path", "other")
-        self._requests.labels(scope.get("method", "GET"), route, str(status)).inc()
+        method = scope.get("method", "GET")
+        # A method may be any word, and each new label would be kept for ever.
+        self._requests.labels(method if method in METHODS else "other", route, str(status)).inc()

@@ -44,6 +44,15 @@ async def test_metrics_say_what_the_store_holds(centre: Centre, client: httpx.As
     assert 'route="/api/v1/sites",status="200"' in text
 
 
+async def test_a_stranger_cannot_invent_what_is_counted(centre: Centre) -> None:
+    async with centre.client(None) as stranger:
+        for word in ("BREW", "brew", "TRACE"):
+            assert (await stranger.request(word, "/api/v1/sites")).status_code == 401
+        text = (await stranger.get("/metrics")).text
+    assert 'groundwatch_api_requests_total{method="other",route="other",status="401"} 3.0' in text
+    assert "brew" not in text.lower()
+
+
 async def test_asking_for_metrics_often_does_not_count_the_quarantine_often(
     centre: Centre, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
