@@ -16,12 +16,15 @@ SITE_COUNT = "select count(*) from site"
 router = APIRouter()
 
 
+# Some watchers ask with HEAD; without an answer of its own the page's, always good, would be given.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Whether this process is up")
 async def healthz() -> dict[str, str]:
     """Answer as long as the process serves requests at all."""
     return {"status": "up"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Whether the centre does its work")
 async def readyz(parts: PartsDep) -> dict[str, str]:
     """Answer once the database is reachable and an ingest owns every site."""
@@ -35,6 +38,7 @@ async def readyz(parts: PartsDep) -> dict[str, str]:
     return {"status": "ready"}
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 async def metrics(parts: PartsDep) -> Any:  # noqa: ANN401 - FastAPI would read a schema from it
     """Write what this process counts and, if it can be reached, what the store says."""

@@ -27,8 +27,11 @@ from historian.tokens import Scope
 
 STRANGERS = {
     ("GET", "/healthz"),
+    ("HEAD", "/healthz"),
     ("GET", "/readyz"),
+    ("HEAD", "/readyz"),
     ("GET", "/metrics"),
+    ("HEAD", "/metrics"),
     ("POST", "/api/v1/session"),
     ("DELETE", "/api/v1/session"),
     ("GET", "/{path:path}"),

@@ -321,6 +321,10 @@ async def test_ready_once_every_site_has_an_owner(
     answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert SITE in answer.json()["error"]["message"]
+    # The page answers what no other route does, and it is always well.
+    centre.settings.page.mkdir()
+    (centre.settings.page / "index.html").write_text("<title>the page</title>")
+    assert (await client.head("/readyz")).status_code == 503
 
 
 async def test_a_new_configuration_is_taken_up(centre: Centre, client: httpx.AsyncClient) -> None:
