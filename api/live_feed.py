@@ -209,9 +209,10 @@ class LiveFeed:
         if not self._subscribers or now_s - self._tokens_checked_s < TOKEN_CHECK_S:
             return
         self._tokens_checked_s = now_s
+        asked = list(self._subscribers)  # Whoever joins meanwhile has just been verified.
         async with self._pool.connection() as conn:
-            valid = await tokens.still_valid(conn, [one.token_id for one in self._subscribers])
-        for subscriber in self._subscribers:
+            valid = await tokens.still_valid(conn, [one.token_id for one in asked])
+        for subscriber in asked:
             if subscriber.token_id not in valid:
                 subscriber.end(1008, "the token has expired or was revoked")
 

@@ -286,6 +286,29 @@ async def test_a_revoked_token_ends_its_open_line(
         assert await closing(opened) == (1008, "the token has expired or was revoked")
 
 
+async def test_who_joins_while_tokens_are_checked_is_not_cut(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking, joined = asyncio.Event(), asyncio.Event()
+    check = tokens.still_valid
+
+    async def slow_check(conn: Any, token_ids: list[str]) -> set[str]:
+        valid = await check(conn, token_ids)
+        checking.set()
+        await joined.wait()
+        return valid
+
+    monkeypatch.setattr(live_feed, "TOKEN_CHECK_S", 0.0)
+    monkeypatch.setattr(tokens, "still_valid", slow_check)
+    async with line(centre, {"cursor": None}):
+        await checking.wait()
+        async with line(centre, {"cursor": None}, token=centre.operator) as later:
+            await hear(later, "hello")
+            joined.set()
+            await centre.flush(*raises(1))
+            assert await numbers(later, 1) == [1]
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [
