@@ -150,10 +150,13 @@ class LiveFeed:
         """Read once what is new in all watched sites, wake whom it concerns; tell if more waits."""
         watched = {one.site_id for one in self._subscribers}
         self._sites = {key: site for key, site in self._sites.items() if key in watched}
+        more = bool(self._sites) and await self._tell_news()
+        # Alarms before book-keeping: where that fails, as on a full disk, they go on all the same.
         await self._record_pushed()
         await self._check_tokens()
-        if not self._sites:
-            return False
+        return more
+
+    async def _tell_news(self) -> bool:
         await self._take_new_records()
         changed, more = await self._read_news()
         for site_id, site in self._sites.items():

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from api_centre import SITE, Centre, running_centre
 from ground import START_US, transition
+from psycopg.errors import DiskFull
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from alarms import journal
 from alarms.transition import Change, Transition
 from api import live_feed
 from historian import tokens
@@ -91,6 +93,22 @@ async def test_an_alarm_arrives_with_its_entry_and_how_it_stands(centre: Centre)
     assert message["entry"]["stored_at"] is not None
     assert message["alarm"]["state"] == "unacknowledged"
     assert message["alarm"]["evidence"] == {"value": 12}
+
+
+async def test_alarms_arrive_although_their_push_cannot_be_recorded(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any) -> None:
+        raise DiskFull("no space left on device")
+
+    monkeypatch.setattr(journal, "mark_pushed", full)
+    async with line(centre, {"cursor": None}) as opened:
+        await hear(opened, "hello")
+        await centre.flush(*raises(1))
+        assert await numbers(opened, 1) == [1]
+        await centre.flush(*raises(1, begin=1))
+        async with asyncio.timeout(3):
+            assert await numbers(opened, 2) == [2]
 
 
 async def test_no_alarm_is_lost_over_a_cut(centre: Centre) -> None:
