@@ -157,19 +157,26 @@ class LiveFeed:
         return more
 
     async def _tell_news(self) -> bool:
-        await self._take_new_records()
-        changed, more = await self._read_news()
-        for site_id, site in self._sites.items():
-            if aged := site.take_time(self._clock):
-                changed.setdefault(site_id, set()).update(aged)
-        self._wake(changed)
-        return more
-
-    async def _read_news(self) -> tuple[dict[int, set[str]], bool]:
-        """One query each for journal and readings, over the union of what is watched."""
-        sites = dict(self._sites)
         changed: dict[int, set[str]] = {}
+        try:
+            await self._take_new_records()
+            return await self._read_news(changed)
+        finally:  # What was taken before the database went is told now: nobody reads it again.
+            for site_id, site in self._sites.items():
+                if aged := site.take_time(self._clock):
+                    changed.setdefault(site_id, set()).update(aged)
+            self._wake(changed)
+
+    async def _read_news(self, changed: dict[int, set[str]]) -> bool:
+        """One query each for readings and journal, over the union of what is watched."""
+        sites = dict(self._sites)
         async with self._pool.connection() as conn:
+            # Readings first: an alarm says how fresh the readings are that it rests on.
+            seen = {site_id: site.flush_id for site_id, site in sites.items()}
+            scans = await read_newest_scans(conn, seen)
+            for site_id in {scan.site_id for scan in scans}:
+                of_site = [scan for scan in scans if scan.site_id == site_id]
+                changed[site_id] = sites[site_id].take_scans(of_site, self._clock)
             heads = {site_id: site.head for site_id, site in sites.items()}
             entries = await journal.read_after_each(conn, heads, ENTRIES_PER_ROUND)
             if entries:
@@ -177,17 +184,9 @@ class LiveFeed:
                 levels = await read_standing_levels(conn, entries)
                 for site_id, new in written.items():
                     sites[site_id].take_entries(new)
-                    changed[site_id] = sites[site_id].take_levels(
-                        levels.get(site_id, {}), self._clock
-                    )
-            seen = {site_id: site.flush_id for site_id, site in sites.items()}
-            scans = await read_newest_scans(conn, seen)
-        for site_id in {scan.site_id for scan in scans}:
-            of_site = [scan for scan in scans if scan.site_id == site_id]
-            changed.setdefault(site_id, set()).update(
-                sites[site_id].take_scans(of_site, self._clock)
-            )
-        return changed, any(len(of_site) == ENTRIES_PER_ROUND for of_site in entries.values())
+                    relevelled = sites[site_id].take_levels(levels.get(site_id, {}), self._clock)
+                    changed.setdefault(site_id, set()).update(relevelled)
+        return any(len(of_site) == ENTRIES_PER_ROUND for of_site in entries.values())
 
     async def _take_new_records(self) -> None:
         for record in await self._directory.all():

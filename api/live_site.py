@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from alarms.journal import JournalEntry
 from api.freshness import Freshness
-from api.newest import NewestScan, freshness_by_subject, group_freshness, latest_of_group
+from api.newest import NewestScan, group_freshness, latest_of_group
 from api.site_directory import SiteRecord
 from api.views import AlarmView, EntryView
 from telemetry.clock import Clock, instant_at
@@ -36,7 +36,7 @@ class LiveSite:
         self.head = head  # The newest journal number that was read.
         self.flush_id = 0
         self.scans: dict[int, NewestScan] = {}  # By group number in the store.
-        self.freshness: dict[str, Freshness] = {}
+        self.freshness: dict[str, Freshness] = {}  # Of what an alarm can be about, by its id.
         self.rows: dict[str, str] = {}  # By channel: its newest reading as JSON.
         self._entries: deque[LiveEntry] = deque(maxlen=ENTRIES_KEPT)
         self._levels: Mapping[str, int] = {}
@@ -64,6 +64,7 @@ class LiveSite:
         """Go on with another version of the site's file; return the channels that changed."""
         self.record = record
         self.rows.clear()
+        self.freshness.clear()
         return self._show(record.group_of_id, clock)
 
     def take_levels(self, levels: Mapping[str, int], clock: Clock) -> set[str]:
@@ -96,8 +97,6 @@ class LiveSite:
             if group_freshness(group, self.scans.get(group_id), clock)
             != self._group_freshness.get(group_id)
         }
-        if groups:
-            self.freshness = freshness_by_subject(self.record, self.scans, clock)
         return self._show(groups, clock)
 
     def _show(self, group_ids: Iterable[int], clock: Clock) -> set[str]:
@@ -107,7 +106,9 @@ class LiveSite:
             scan = self.scans.get(group_id)
             freshness = group_freshness(group, scan, clock)
             self._group_freshness[group_id] = freshness
+            self.freshness[group.key] = freshness
             for view in latest_of_group(group, scan, self._levels, freshness):
+                self.freshness[view.channel] = freshness
                 text = view.model_dump_json()
                 if self.rows.get(view.channel) != text:
                     self.rows[view.channel] = text

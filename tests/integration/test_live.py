@@ -95,6 +95,19 @@ async def test_an_alarm_arrives_with_its_entry_and_how_it_stands(centre: Centre)
     assert message["alarm"]["evidence"] == {"value": 12}
 
 
+async def test_an_alarm_says_how_fresh_its_channel_is(centre: Centre) -> None:
+    await centre.flush(scans=[centre.scan("cracks", [1.0])])
+    async with line(centre, {"cursor": None}) as opened:
+        await hear(opened, "hello")
+        await centre.flush(transition(Change.RAISE, "blue", at_s=0, of="crack-1-opening"))
+        known = await hear(opened, "alarm")
+        raised = transition(Change.RAISE, "blue", at_s=0, of="p-101-pressure")
+        await centre.flush(raised, scans=[centre.scan("piezometers", [50.0, 8.0, 1.0, 2.0])])
+        begun = await hear(opened, "alarm")
+    assert known["alarm"]["freshness"] == "fresh"
+    assert begun["alarm"]["freshness"] == "fresh"
+
+
 async def test_alarms_arrive_although_their_push_cannot_be_recorded(
     centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
