@@ -200,10 +200,11 @@ class LiveClient:
             self._news.clear()
             if self._end is not None:
                 raise self._end
-            if self._following is not None:
-                await self._greet(self._following)
-                await self._send_entries(self._following)
-                await self._send_readings(self._following)
+            # Another one may be wished for while we send: its greeting comes first, next time.
+            if (following := self._following) is not None:
+                await self._greet(following)
+                await self._send_entries(following)
+                await self._send_readings(following)
             if real_monotonic_s() >= beat_s:
                 await self._beat(self._following)
                 beat_s = real_monotonic_s() + BEAT_S
