@@ -1,9 +1,10 @@
 """What goes in and out of the API, exactly: unknown fields are refused on the way in."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -20,9 +21,28 @@ POINTS_MIN, POINTS_MAX, POINTS_DEFAULT = 2, 5000, 1000
 PAGE_ENTRIES_MAX, PAGE_ENTRIES_DEFAULT = 1000, 200
 
 LevelWord = Literal["none", "blue", "yellow", "orange", "red"]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no database stores the character NUL")
+    return text
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the instant lies outside the years 1 to 9999") from None
+
+
+STORABLE = AfterValidator(_storable)
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), STORABLE]
+Person = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), STORABLE
+]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=400), STORABLE]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 JournalNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -258,8 +278,8 @@ class AcknowledgementInput(Input):
 class HistoryQuery(Input):
     """Which readings, and how many points at most."""
 
-    from_: Annotated[AwareDatetime | None, Field(alias="from")] = None
-    to: AwareDatetime | None = None
+    from_: Annotated[Instant | None, Field(alias="from")] = None
+    to: Instant | None = None
     points: Annotated[int, Field(ge=POINTS_MIN, le=POINTS_MAX)] = POINTS_DEFAULT
 
 

@@ -150,7 +150,7 @@ def token_id_of(token: str) -> str | None:
     parts = token.split("_", 2)
     if len(token) > TOKEN_CHARACTERS_MAX or len(parts) != 3 or parts[0] != "gw":
         return None
-    return parts[1]
+    return parts[1] if parts[1].isalnum() else None  # A database takes not every character.
 
 
 def _sha256(secret: str) -> bytes:

@@ -1,6 +1,7 @@
 """The history of a channel: never more points than asked for, extremes among them."""
 
 import math
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,6 +13,7 @@ from historian.reader import history as read_history
 from telemetry.clock import instant_at, instant_us
 
 DEFAULT_SPAN_US = 24 * 3600 * 1_000_000
+EARLIEST_US = instant_us(datetime.min.replace(tzinfo=UTC))
 
 router = APIRouter(prefix="/api/v1")
 
@@ -25,7 +27,8 @@ async def history(
     if plan is None:
         raise ApiError(404, "unknown_channel", f"Site {record.key} has no channel '{channel}'.")
     to_us = parts.clock.now_us() if query.to is None else instant_us(query.to)
-    from_us = to_us - DEFAULT_SPAN_US if query.from_ is None else instant_us(query.from_)
+    default_us = max(EARLIEST_US, to_us - DEFAULT_SPAN_US)
+    from_us = default_us if query.from_ is None else instant_us(query.from_)
     if from_us >= to_us:
         raise ApiError(422, "invalid", "The span is empty: 'from' must lie before 'to'.")
     async with parts.pool.connection() as conn:

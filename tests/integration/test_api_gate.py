@@ -126,6 +126,9 @@ async def test_an_expired_and_a_revoked_token_are_refused(centre: Centre) -> Non
         centre.connection, Scope.VIEWER, None, None, "test", START_US, lifetime_s=-1
     )
     tampered = centre.viewer[:-1] + ("A" if centre.viewer[-1] != "A" else "B")
+    sly = {"cookie": f'{COOKIE}="gw_0\\0001_wrong"'}  # A quoted cookie may hold any character.
+    async with centre.client(None) as stranger:
+        assert (await stranger.get("/api/v1/sites", headers=sly)).status_code == 401
     async with centre.client(centre.viewer) as client:
         assert (await client.get("/api/v1/sites")).status_code == 200
         for wrong in (expired, tampered, "gw_x", "é", "gw_" + "x" * 4000):
@@ -193,6 +196,7 @@ async def test_a_session_opens_no_other_that_would_outlive_its_token(centre: Cen
     [
         ({"code": "wrong"}, 401),
         ({"token": "wrong"}, 401),
+        ({"token": "gw_0\u00001_wrong"}, 422),
         ({}, 422),
         ({"code": "a", "token": "b"}, 422),
         ({"code": ["a"]}, 422),

@@ -157,6 +157,9 @@ async def test_history_has_no_more_points_than_asked_for_and_keeps_extremes(
         ("from=yesterday", "from"),
         ("from=2025-07-01T00:00:00", "from"),  # No time zone.
         ("from=2025-07-02T00:00:00Z&to=2025-07-01T00:00:00Z", "from"),
+        ("from=0001-01-01T00:00:00%2B01:00", "from"),  # In UTC the year 0.
+        ("to=9999-12-31T23:59:59-05:00", "to"),
+        ("to=0001-01-01T00:00:00Z", "from"),
         ("colour=red", "colour"),
     ],
 )
@@ -276,6 +279,9 @@ async def test_an_acknowledgement_that_nobody_decides_never_counts_later(
         ({"occurrence": CRACK, "person": "   "}, 422),
         ({"occurrence": CRACK, "person": "Li Na", "level": "none"}, 422),
         ({"occurrence": CRACK, "person": "Li Na", "comment": "x" * 2001}, 422),
+        ({"occurrence": CRACK, "person": "Li\0Na"}, 422),
+        ({"occurrence": CRACK, "person": "Li Na", "comment": "seen\0"}, 422),
+        ({"occurrence": "\0", "person": "Li Na"}, 422),
         ([CRACK], 422),
     ],
 )
