@@ -88,7 +88,10 @@ class Gate:
         if changes_something and not allowed:
             self._metrics.refused("foreign_origin")
             raise ApiError(
-                403, "foreign_origin", "Only pages that this centre served may ask for this."
+                403,
+                "foreign_origin",
+                "Only the centre's own page may ask for this. If this is its page, start the "
+                "centre with --origin and the address that the browser shows.",
             )
         if not is_line and is_open(method, scope["path"], scope.get("client")):
             return None

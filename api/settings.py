@@ -29,7 +29,19 @@ class ApiSettings:
     def own_origins(self) -> frozenset[str]:
         """Addresses under which browsers know our page; others may not use its cookie."""
         hosts = {"127.0.0.1", "localhost", "[::1]", _bracketed(self.host)}
-        return frozenset({f"http://{host}:{self.port}" for host in hosts} | set(self.origins))
+        named = {f"http://{host}:{self.port}" for host in hosts} | set(self.origins)
+        return frozenset(map(_as_browsers_write_it, named))
+
+
+def _as_browsers_write_it(origin: str) -> str:
+    """Write an address as the header Origin has it.
+
+    >>> _as_browsers_write_it("https://Mine.example:443/")
+    'https://mine.example'
+    """
+    plain = origin.rstrip("/").lower()
+    usual_port = ":443" if plain.startswith("https:") else ":80"
+    return plain.removesuffix(usual_port)
 
 
 def _bracketed(host: str) -> str:

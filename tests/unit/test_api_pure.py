@@ -66,6 +66,13 @@ def test_own_addresses_name_the_port_and_what_is_configured() -> None:
     assert "http://localhost" not in settings.own_origins
 
 
+def test_own_addresses_are_written_as_browsers_write_them() -> None:
+    origins = ("https://Mine.example/", "https://dam.example:443", "https://pit.example:8443")
+    own = ApiSettings(dsn="", host="Centre.local", port=80, origins=origins).own_origins
+    assert {"https://mine.example", "https://dam.example", "https://pit.example:8443"} <= own
+    assert {"http://127.0.0.1", "http://[::1]", "http://centre.local"} <= own
+
+
 @pytest.mark.parametrize(
     ("method", "path", "client", "opened"),
     [
