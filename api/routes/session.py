@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from psycopg import AsyncConnection
 
-from api.credentials import COOKIE, credential_of
+from api.credentials import COOKIE, credential_of, origin_of
 from api.errors import ApiError
 from api.parts import Parts, PartsDep
 from api.views import SessionInput, SessionView
@@ -35,6 +35,8 @@ async def sign_in(
             lifetime_s=SESSION_LIFETIME_S,
             parent=parent,
         )
+    # A proxy may take the encryption off without a word; the page's address still tells.
+    page = origin_of(request.scope["headers"]) or ""
     response.set_cookie(
         COOKIE,
         session,
@@ -42,7 +44,7 @@ async def sign_in(
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=request.url.scheme == "https" or page.startswith("https:"),
     )
     return SessionView(scope=scope)
 

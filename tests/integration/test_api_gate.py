@@ -170,6 +170,20 @@ async def test_a_code_opens_one_session_and_signing_out_ends_it(centre: Centre) 
         assert (await thief.get("/api/v1/sites")).status_code == 401
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_a_page_that_came_encrypted_gets_a_cookie_that_stays_so(
+    postgres_dsn: str, tmp_path: Path, encrypted: bool
+) -> None:
+    async with (
+        running_centre(postgres_dsn, tmp_path, origins=("https://mine.example",)) as centre,
+        centre.client(None) as browser,
+    ):
+        origin = "https://mine.example" if encrypted else centre.url
+        proof = {"token": centre.viewer}
+        answer = await browser.post("/api/v1/session", json=proof, headers={"origin": origin})
+    assert ("; Secure" in answer.headers["set-cookie"]) is encrypted
+
+
 async def test_a_session_ends_with_its_token(centre: Centre) -> None:
     async with centre.client(None) as browser:
         answer = await browser.post("/api/v1/session", json={"token": centre.viewer})
