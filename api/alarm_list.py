@@ -25,7 +25,8 @@ FILTERED = (
       and (%(kind)s::text is null or kind = %(kind)s)
       and (%(structure)s::text is null or structure = %(structure)s)
       and (%(open)s::boolean is null or (state <> 'normal') = %(open)s)
-    order by (state <> 'normal') desc, raised_at desc, number desc
+    order by (state <> 'normal') desc, (state <> 'normal' and kind = 'process') desc, level desc,
+             raised_at desc, number desc
     limit %(limit)s
 """
 )
@@ -54,7 +55,10 @@ async def read_alarms(
     query: AlarmsQuery,
     freshness: FreshnessBySubject,
 ) -> list[AlarmView]:
-    """Read the alarms that fit a query, open ones first, then the newest."""
+    """Read the alarms that fit a query: open ones first, the ground's and the worst before others.
+
+    So a limit never leaves out an old red one for the sake of a flood of newer, lesser ones.
+    """
     cursor = await conn.execute(
         FILTERED,
         {

@@ -202,6 +202,29 @@ async def test_alarms_are_filtered_and_give_a_cursor(
     assert len(await channels("limit=1")) == 1
 
 
+async def test_a_flood_pushes_no_standing_red_off_the_list(
+    centre: Centre, client: httpx.AsyncClient
+) -> None:
+    flood = [
+        transition(
+            Change.RAISE,
+            "orange",
+            at_s=60 + n,
+            of=f"crack-{n}",
+            rule="quality",
+            kind=AlarmKind(kind),
+        )
+        for n, kind in enumerate(("technical", "process", "technical"))
+    ]
+    await centre.flush(transition(Change.RAISE, "red", at_s=0, of="crack-1-opening"), *flood)
+
+    listed = (await client.get(f"/api/v1/sites/{SITE}/alarms?open=true&limit=2")).json()["alarms"]
+    assert [(one["level"], one["kind"]) for one in listed] == [
+        ("red", "process"),
+        ("orange", "process"),
+    ]
+
+
 @pytest.mark.parametrize("route", ["channels", "latest", "alarms"])
 async def test_an_unknown_structure_is_no_empty_answer(
     client: httpx.AsyncClient, route: str
