@@ -61,7 +61,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts: Parts = app.state.parts
-        await parts.pool.open(wait=False)  # The database may come later than we do.
+        for pool in (parts.pool, parts.long_pool):
+            await pool.open(wait=False)  # The database may come later than we do.
         tasks = [
             asyncio.create_task(parts.wakeups.run(), name="wakeups"),
             asyncio.create_task(parts.feed.run(), name="feed"),
@@ -78,6 +79,6 @@ def _lifespan(
             try:
                 await parts.feed.finish()
             finally:
-                await parts.pool.close()
+                await asyncio.gather(parts.pool.close(), parts.long_pool.close())
 
     return lifespan

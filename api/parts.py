@@ -20,6 +20,8 @@ from telemetry.clock import Clock
 
 POOL_MAX = 8
 POOL_TIMEOUT_S = 2.0
+LONG_POOL_MAX = 4
+LONG_POOL_TIMEOUT_S = 8.0  # Charts come by the dozen, and may wait for each other.
 # A connection is tried for this long, then again with the next request that needs one: so
 # after a long absence of the database nobody sits out a long back-off.
 POOL_RECONNECT_S = 3.0
@@ -35,6 +37,7 @@ class Parts:
     clock: Clock
     metrics: Metrics
     pool: AsyncConnectionPool
+    long_pool: AsyncConnectionPool  # For what may take long, so that nothing else waits for it.
     directory: SiteDirectory
     wakeups: Wakeups
     feed: LiveFeed
@@ -45,11 +48,29 @@ def make_parts(settings: ApiSettings) -> Parts:
     """Make the parts; nothing is opened yet."""
     clock = settings.make_clock()
     metrics = Metrics()
-    pool = AsyncConnectionPool(
+    pool = _pool(settings, POOL_MAX, POOL_TIMEOUT_S)
+    directory = SiteDirectory(pool)
+    wakeups = Wakeups(settings.dsn)
+    feed = LiveFeed(pool=pool, directory=directory, wakeups=wakeups, clock=clock, metrics=metrics)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        pool=pool,
+        long_pool=_pool(settings, LONG_POOL_MAX, LONG_POOL_TIMEOUT_S),
+        directory=directory,
+        wakeups=wakeups,
+        feed=feed,
+        quarantine_count=QuarantineCount(),
+    )
+
+
+def _pool(settings: ApiSettings, size: int, timeout_s: float) -> AsyncConnectionPool:
+    return AsyncConnectionPool(
         settings.dsn,
         min_size=1,
-        max_size=POOL_MAX,
-        timeout=POOL_TIMEOUT_S,
+        max_size=size,
+        timeout=timeout_s,
         reconnect_timeout=POOL_RECONNECT_S,
         open=False,
         check=AsyncConnectionPool.check_connection,
@@ -61,10 +82,6 @@ def make_parts(settings: ApiSettings) -> Parts:
             ),
         },
     )
-    directory = SiteDirectory(pool)
-    wakeups = Wakeups(settings.dsn)
-    feed = LiveFeed(pool=pool, directory=directory, wakeups=wakeups, clock=clock, metrics=metrics)
-    return Parts(settings, clock, metrics, pool, directory, wakeups, feed, QuarantineCount())
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -110,7 +110,7 @@ async def entries(
 @router.get("/journal/verification", summary="Whether the journal is as it was written")
 async def verification(record: SiteDep, parts: PartsDep) -> VerificationView:
     """Compute the journal's chain again."""
-    async with parts.pool.connection() as conn:
+    async with parts.long_pool.connection() as conn:
         found = await journal.verify_journal(conn, record.site_id)
     return VerificationView(
         intact=found.broken_at is None, entries=found.entries, broken_at=found.broken_at

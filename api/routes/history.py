@@ -31,7 +31,7 @@ async def history(
     from_us = default_us if query.from_ is None else instant_us(query.from_)
     if from_us >= to_us:
         raise ApiError(422, "invalid", "The span is empty: 'from' must lie before 'to'.")
-    async with parts.pool.connection() as conn:
+    async with parts.long_pool.connection() as conn:
         series = await read_history(
             conn,
             record.site_id,

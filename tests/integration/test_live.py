@@ -19,7 +19,9 @@ from websockets.exceptions import InvalidStatus
 from alarms import journal
 from alarms.transition import Change, Transition
 from api import live_feed
+from api.parts import LONG_POOL_MAX
 from historian import tokens
+from historian.connection import connect as connect_database
 
 Message = dict[str, Any]
 TIMEOUT_S = 15.0
@@ -260,6 +262,30 @@ async def test_a_lost_wake_up_delays_no_more_than_a_second(centre: Centre) -> No
         await centre.flush(*raises(1))
         async with asyncio.timeout(3):
             assert await numbers(opened, 1) == [1]
+
+
+async def test_long_questions_hold_up_no_alarm(centre: Centre, postgres_dsn: str) -> None:
+    waiting = (
+        "select count(*) from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database()"
+    )
+    async with (
+        line(centre, {"cursor": None}) as opened,
+        centre.client(centre.viewer) as client,
+        await connect_database(postgres_dsn, name="lock", autocommit=True) as other,
+    ):
+        await hear(opened, "hello")
+        async with other.transaction():
+            await other.execute("lock table scan in access exclusive mode")
+            history = f"/api/v1/sites/{SITE}/channels/crack-1-opening/history"
+            asking = [asyncio.create_task(client.get(history)) for _ in range(16)]
+            async with asyncio.timeout(TIMEOUT_S):
+                while (await centre.fetch(waiting))[0][0] < LONG_POOL_MAX:
+                    pass
+            await centre.flush(*raises(1))
+            async with asyncio.timeout(1):
+                assert await numbers(opened, 1) == [1]
+        await asyncio.gather(*asking)
 
 
 async def frozen_line(centre: Centre) -> socket.socket:
