@@ -1,6 +1,6 @@
 // What an alarm rests on, in a line that an operator reads: the value, the bound, the source.
 
-import { spanText, numberText, valueText, withUnit } from "./format";
+import { boundText, numberText, spanText, valueText, withUnit } from "./format";
 import type { Alarm, Channel } from "./model";
 import { qualityName, say, spelled } from "./words";
 
@@ -46,7 +46,7 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
     const sign = isLow(alarm) ? "≤" : "≥";
     // A bound is written as people set it; the value gets the digits that it deserves.
     const resolution = isRate ? rateStep(bound) : (channel?.resolution ?? null);
-    return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(numberText(bound), unit)}`;
+    return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(boundText(bound), unit)}`;
   }
   return reasonText(alarm);
 }

@@ -48,6 +48,11 @@ export function numberText(value: number | null, resolution: number | null = nul
   return numberFormat({ maximumSignificantDigits: 5 }).format(value);
 }
 
+/** A bound as people set it: with every digit, or a value could seem to be on its other side. */
+export function boundText(bound: number): string {
+  return numberFormat({ maximumSignificantDigits: 12 }).format(bound);
+}
+
 /** Units are written alike everywhere, except the words among them. */
 export const unitText = (unit: string): string =>
   unit === "1" || unit === "state" ? "" : unit.replace(/^count\b/, say().units.count);

@@ -155,6 +155,21 @@ test("levels are read as numbers and as words", () => {
   assert.deepEqual([levelOf(4), levelOf("red"), levelOf("none"), levelOf(null)], [4, 4, 0, 0]);
 });
 
+/** What the words of the page need of a browser. */
+function pretendBrowser(): void {
+  const localStorage = { getItem: () => null };
+  Object.defineProperty(globalThis, "localStorage", { value: localStorage, configurable: true });
+  Object.assign(globalThis, { document: { documentElement: {} } });
+}
+
+test("a bound is written with every digit, so that a value beyond it looks so", async () => {
+  pretendBrowser();
+  const { boundText } = await import("../src/format");
+  assert.equal(boundText(1523.455), "1,523.455");
+  assert.equal(boundText(0.0125), "0.0125");
+  assert.equal(boundText(1e8), "100,000,000");
+});
+
 test("tries are spread, double, and never wait longer than 15 s", () => {
   assert.equal(retryDelayMs(0, 1), 500);
   assert.equal(retryDelayMs(0, 0), 250);

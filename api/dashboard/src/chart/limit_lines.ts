@@ -1,7 +1,7 @@
 // Limits as coloured lines across a chart, each with its level and bound in words.
 
 import type uPlot from "uplot";
-import { numberText, withUnit } from "../format";
+import { boundText, withUnit } from "../format";
 import { COLOURED, type Channel, LEVEL_KEYS, type Level } from "../model";
 import { colour } from "../theme";
 import { say } from "../words";
@@ -29,7 +29,7 @@ export function limitLinesOf(channel: Channel): LimitLine[] {
 
 export function lineText(line: LimitLine, unit: string): string {
   const sign = line.direction === "high" ? "≥" : "≤";
-  return `${say().levels[LEVEL_KEYS[line.level]]} ${sign} ${withUnit(numberText(line.value), unit)}`;
+  return `${say().levels[LEVEL_KEYS[line.level]]} ${sign} ${withUnit(boundText(line.value), unit)}`;
 }
 
 export function drawLimits(plot: uPlot, lines: readonly LimitLine[], unit: string): void {

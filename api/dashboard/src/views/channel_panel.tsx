@@ -1,7 +1,7 @@
 // Everything about one channel: its value now, its chart, its limits with their sources, its alarms.
 
 import { byUrgency } from "../alarm_list";
-import { instantText, numberText, spanText, unitText, valueText, withUnit } from "../format";
+import { boundText, instantText, numberText, spanText, unitText, valueText, withUnit } from "../format";
 import { LevelShape } from "../icons";
 import { COLOURED, type Channel, LEVEL_KEYS, type Limit } from "../model";
 import { alarms, latestOfChannel, levelByChannel } from "../store";
@@ -128,12 +128,12 @@ function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }
           <li key={level}>
             <LevelShape level={level} />
             {words.levels[LEVEL_KEYS[level]]} {sign}{" "}
-            <b>{withUnit(numberText(limit.bounds.get(level) ?? null), unit)}</b>
+            <b>{withUnit(boundText(limit.bounds.get(level)!), unit)}</b>
           </li>
         ))}
       </ul>
       <p>
-        {words.chart.deadband} {withUnit(numberText(limit.deadband), unit)} · {words.chart.onDelay}{" "}
+        {words.chart.deadband} {withUnit(boundText(limit.deadband), unit)} · {words.chart.onDelay}{" "}
         {spanText(limit.onDelayS)} · {words.chart.offDelay} {spanText(limit.offDelayS)}
       </p>
       <p>{words.alarms.source(limit.source)}</p>
