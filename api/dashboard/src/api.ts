@@ -117,6 +117,16 @@ export interface Acknowledgement {
   readonly comment: string;
 }
 
+/** What is certain about an acknowledgement that was not answered with the alarm. */
+export type Unanswered = "unknown" | "rejected" | "undecided" | "uncertain";
+
+/** Only the centre's own word says that nothing was acknowledged; a cut may have come after it. */
+export function unansweredOf(error: ApiError): Unanswered {
+  if (error.code === "undecided") return "undecided";
+  if (error.status === 0 || error.status >= 500) return "uncertain";
+  return error.status === 404 ? "unknown" : "rejected";
+}
+
 export async function acknowledge(site: string, asked: Acknowledgement): Promise<Alarm> {
   return alarmOf(await send(`${at(site)}/acknowledgements`, asked));
 }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ApiError, unansweredOf } from "../src/api";
 import { byUrgency, levelSinceMs, NO_FILTERS, passes } from "../src/alarm_list";
 import { verticalRange } from "../src/chart/scale";
 import { append, gapsOf, joinTail, type Series, seriesOf } from "../src/chart/series";
@@ -168,6 +169,15 @@ test("a bound is written with every digit, so that a value beyond it looks so", 
   assert.equal(boundText(1523.455), "1,523.455");
   assert.equal(boundText(0.0125), "0.0125");
   assert.equal(boundText(1e8), "100,000,000");
+});
+
+test("only the centre's word says that nothing was acknowledged", () => {
+  const of = (status: number, code: string) => unansweredOf(new ApiError(status, code, ""));
+  assert.equal(of(503, "undecided"), "undecided");
+  for (const code of ["being_decided", "database_away"]) assert.equal(of(503, code), "uncertain");
+  assert.equal(of(0, "unreachable"), "uncertain");
+  assert.equal(of(500, "failed"), "uncertain");
+  assert.deepEqual([of(404, "unknown_alarm"), of(409, "rejected")], ["unknown", "rejected"]);
 });
 
 test("tries are spread, double, and never wait longer than 15 s", () => {

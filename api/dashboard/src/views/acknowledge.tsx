@@ -135,12 +135,12 @@ function Dialog({ alarm }: { alarm: Alarm }) {
   );
 }
 
-/** The centre's own sentence, which is English; for others ours goes before it. */
+/** The centre's own sentence, which is English; for others, and where it leaves doubt, also ours. */
 function problemText(error: unknown): string {
-  const words = say().acknowledge;
-  const { status, message } = error as api.ApiError;
-  if (status === 0) return words.unreachable;
-  const ours = status === 404 ? words.unknown : status === 503 ? words.undecided : words.rejected;
+  const { message } = error as api.ApiError;
+  const unanswered = api.unansweredOf(error as api.ApiError);
+  const ours = say().acknowledge[unanswered];
   if (!message) return ours;
-  return language.value === "en" ? message : `${ours} ${message}`;
+  if (language.value !== "en") return `${ours} ${message}`;
+  return unanswered === "uncertain" ? `${message} ${ours}` : message;
 }

@@ -169,7 +169,7 @@ export const en = {
     unknown: "The centre does not know this alarm.",
     rejected: "Not accepted.",
     undecided: "The centre has not decided. The alarm is as it was; try again.",
-    unreachable: "The centre does not answer. The alarm is as it was; try again.",
+    uncertain: "Whether it counted is not known: look at the alarm before you try again.",
   },
 
   structure: {

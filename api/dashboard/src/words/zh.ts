@@ -166,7 +166,7 @@ export const zh: Words = {
     unknown: "监测中心没有这条报警。",
     rejected: "未被接受。",
     undecided: "监测中心尚未处理，报警状态未变，请重试。",
-    unreachable: "监测中心没有应答，报警状态未变，请重试。",
+    uncertain: "是否已确认尚不清楚：请先查看该报警，再决定是否重试。",
   },
 
   structure: {
