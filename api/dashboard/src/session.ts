@@ -103,11 +103,18 @@ async function loadSite(site: string): Promise<Cursor> {
 
 function listenerFor(site: string, from: Cursor): LiveListener {
   let cursor = from;
-  const loadAgain = async (): Promise<void> => {
-    cursor = await loadSite(site);
-  };
+  let wasCut = false;
   const readLatestAgain = (): void => {
     void api.latest(site).then(store.takeLatest, () => undefined);
+  };
+  // A centre that was started again may have another site file, with other limits.
+  const readChannelsAgain = (): void => {
+    void api.channels(site).then(
+      (taken) => {
+        if (store.siteKey.value === site) store.takeChannels(taken);
+      },
+      () => undefined,
+    );
   };
   return {
     subscription: () => ({ site, cursor }),
@@ -115,9 +122,14 @@ function listenerFor(site: string, from: Cursor): LiveListener {
       setClock(nowMs, rate);
       store.line.value = { state: "connected", sinceMs: nowMs };
       store.resumptions.value += 1;
-      // A journal that ends before our cursor is not the one we followed: begin anew.
-      if (site in heard && store.isBehind(heard, cursor, site)) void loadAgain();
-      else readLatestAgain();
+      if (site in heard && store.isBehind(heard, cursor, site)) {
+        // A journal that ends before our cursor is not the one we followed. By that cursor, what
+        // comes now would be taken for old: begin anew, with another line.
+        void enter();
+        return;
+      }
+      if (wasCut) readChannelsAgain();
+      readLatestAgain();
     },
     alarmed(entry: AlarmEntry, heard: Cursor) {
       if (entry.number <= (cursor[site] ?? 0)) return;
@@ -127,6 +139,7 @@ function listenerFor(site: string, from: Cursor): LiveListener {
     measured: (rows: Latest[]) => store.takeLatest(rows),
     ticked: followClock,
     async broke() {
+      wasCut = true;
       if (store.line.value.state !== "reconnecting") {
         store.line.value = { state: "reconnecting", sinceMs: readNowMs() };
       }

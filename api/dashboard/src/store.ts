@@ -64,6 +64,15 @@ export function takeSite(taken: readonly Channel[], open: readonly Alarm[]): voi
   });
 }
 
+/** Take the channels of a site file; charts are not drawn anew for one that says the same. */
+export function takeChannels(taken: readonly Channel[]): void {
+  const isSame = written([...channels.value.values()]) === written(taken);
+  if (!isSame) channels.value = new Map(taken.map((one) => [one.channel, one]));
+}
+
+const written = (all: readonly Channel[]): string =>
+  JSON.stringify(all, (_, value: unknown) => (value instanceof Map ? [...value] : value));
+
 export function forgetSite(): void {
   batch(() => {
     isLoaded.value = false;

@@ -180,6 +180,95 @@ test("only the centre's word says that nothing was acknowledged", () => {
   assert.deepEqual([of(404, "unknown_alarm"), of(409, "rejected")], ["unknown", "rejected"]);
 });
 
+class FakeSocket {
+  static readonly all: FakeSocket[] = [];
+  onopen = (): void => undefined;
+  onmessage = (_: { data: string }): void => undefined;
+  onclose = (): void => undefined;
+
+  constructor() {
+    FakeSocket.all.push(this);
+  }
+
+  send(): void {}
+  close(): void {}
+
+  hear(message: object): void {
+    this.onmessage({ data: JSON.stringify(message) });
+  }
+
+  greet(number: number): void {
+    this.onopen();
+    this.hear({ type: "hello", now_at: "2025-07-01T00:00:00Z", rate: 1, cursor: { mine: number } });
+  }
+}
+
+/** A centre whose only channel has one bound, and whose journal ends at a number. */
+function pretendCentre(): { red: number; number: number } {
+  pretendBrowser();
+  const centre = { red: 3, number: 7 };
+  const answers: Record<string, () => unknown> = {
+    clock: () => ({ now_at: "2025-07-01T00:00:00Z", rate: 1 }),
+    sites: () => [{ site: "mine" }],
+    channels: () => [{ channel: "crack", limits: [{ levels: { red: centre.red } }] }],
+    latest: () => [],
+    alarms: () => ({ alarms: [], cursor: { mine: centre.number } }),
+  };
+  const fetch = async (path: string) => {
+    const name = path.split("?")[0]!.split("/").at(-1)!;
+    return { ok: true, json: async () => answers[name]!() };
+  };
+  const listening = { addEventListener: () => undefined, removeEventListener: () => undefined };
+  // Tries come at once, and what takes longer than a test never.
+  const later = (run: () => void, ms: number) => (ms < 9000 ? Number(setTimeout(run, 0)) : 0);
+  const window = { ...listening, location: { href: "http://centre.test/" }, setTimeout: later };
+  Object.defineProperty(globalThis, "localStorage", {
+    value: { getItem: () => null, setItem: () => undefined },
+    configurable: true,
+  });
+  Object.assign(globalThis.document, listening);
+  Object.assign(globalThis, { fetch, window, WebSocket: FakeSocket });
+  return centre;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let looks = 0; looks < 200 && !condition(); looks += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert.ok(condition(), String(condition));
+}
+
+test("after a cut, limits are the centre's present ones, and another journal is begun anew", async () => {
+  const centre = pretendCentre();
+  const { begin } = await import("../src/session");
+  const { alarms, channels } = await import("../src/store");
+  const red = () => channels.value.get("crack")?.limits[0]?.bounds.get(4);
+  await begin(null);
+  FakeSocket.all[0]!.greet(7);
+  const before = channels.value;
+
+  FakeSocket.all[0]!.onclose();
+  await until(() => FakeSocket.all.length === 2);
+  FakeSocket.all[1]!.greet(7);
+  FakeSocket.all[1]!.onclose();
+  await until(() => FakeSocket.all.length === 3);
+  assert.equal(channels.value, before);
+  centre.red = 5;
+  FakeSocket.all[2]!.greet(7);
+  await until(() => red() === 5);
+
+  FakeSocket.all[2]!.onclose();
+  await until(() => FakeSocket.all.length === 4);
+  centre.number = 1;
+  FakeSocket.all[3]!.greet(1);
+  await until(() => FakeSocket.all.length === 5);
+  FakeSocket.all[4]!.greet(1);
+  const alarm = { occurrence: "crack/limit_high/1", state: "unacknowledged", number: 2 };
+  const entry = { number: 2, change: "raise" };
+  FakeSocket.all[4]!.hear({ type: "alarm", cursor: { mine: 2 }, entry, alarm });
+  assert.deepEqual([...alarms.value.keys()], ["crack/limit_high/1"]);
+});
+
 test("tries are spread, double, and never wait longer than 15 s", () => {
   assert.equal(retryDelayMs(0, 1), 500);
   assert.equal(retryDelayMs(0, 0), 250);
