@@ -341,21 +341,6 @@ async def test_the_journal_is_read_in_pages_and_verified(
     assert (await client.get(verification)).json()["broken_at"] == 2
 
 
-async def test_ready_once_every_site_has_an_owner(
-    centre: Centre, client: httpx.AsyncClient
-) -> None:
-    assert (await client.get("/readyz")).status_code == 200
-    await centre.connection.execute("update site set term = 0")
-
-    answer = await client.get("/readyz")
-    assert answer.status_code == 503
-    assert SITE in answer.json()["error"]["message"]
-    # The page answers what no other route does, and it is always well.
-    centre.settings.page.mkdir()
-    (centre.settings.page / "index.html").write_text("<title>the page</title>")
-    assert (await client.head("/readyz")).status_code == 503
-
-
 async def test_a_new_configuration_is_taken_up(centre: Centre, client: httpx.AsyncClient) -> None:
     document = (await centre.fetch("select document from configuration"))[0][0]
     await client.get("/api/v1/sites")
