@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from stream_server import stream_server
+
 # What to answer to a request: a status, with headers; None hangs without an answer.
 Answer = tuple[int, dict[str, str]] | None
 TAKEN: Answer = (204, {})
@@ -41,36 +43,28 @@ class Sink:
             await self._arrival.wait_for(enough)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (one := await _read(reader)) is not None:
-                async with self._arrival:
-                    self.received.append(one)
-                    self._arrival.notify_all()
-                answer = self.answer(one)
-                if answer is None:
-                    await reader.read()
-                    return
-                status, headers = answer
-                lines = [f"HTTP/1.1 {status} Whatever", "content-length: 0"]
-                lines += [f"{name}: {value}" for name, value in headers.items()]
-                writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+        while (one := await _read(reader)) is not None:
+            async with self._arrival:
+                self.received.append(one)
+                self._arrival.notify_all()
+            answer = self.answer(one)
+            if answer is None:
+                await reader.read()
+                return
+            status, headers = answer
+            lines = [f"HTTP/1.1 {status} Whatever", "content-length: 0"]
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+            await writer.drain()
 
 
 @asynccontextmanager
 async def http_sink(port: int = 0) -> AsyncIterator[Sink]:
     """Listen for webhooks."""
     sink = Sink()
-    server = await asyncio.start_server(sink.serve, "127.0.0.1", port)
-    sink.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/alarms"
-    try:
+    async with stream_server(sink.serve, port=port) as found:
+        sink.url = f"http://127.0.0.1:{found}/alarms"
         yield sink
-    finally:
-        server.close()
 
 
 async def _read(reader: asyncio.StreamReader) -> Received | None:

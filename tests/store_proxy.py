@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from stream_server import line_to_store, stream_server, until_one_ends
 
 CHUNK = 1 << 16
 
@@ -15,11 +16,9 @@ class StoreProxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._lines: set[asyncio.Task[None]] = set()
         self._frozen = asyncio.Event()
         self.armed = False
         self.cuts = 0
-        self.serving: set[asyncio.Task[None]] = set()
 
     def freeze(self) -> None:
         """Pass nothing on any more over the lines that are open; new ones work."""
@@ -28,34 +27,12 @@ class StoreProxy:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it, or we do."""
-        if self._host.startswith("/"):
-            path = f"{self._host}/.s.PGSQL.{self._port}"
-            server_reader, server_writer = await asyncio.open_unix_connection(path)
-        else:
-            server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
-        committing, frozen = asyncio.Event(), self._frozen
-        there = asyncio.create_task(self._pass_on(reader, server_writer, committing, frozen))
-        back = asyncio.create_task(self._pass_back(server_reader, writer, committing))
-        self._lines |= {there, back}
-        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (there, back):
-            task.cancel()
-        await asyncio.wait({there, back})
-        self._lines -= {there, back}
-        for one in (writer, server_writer):
-            one.close()
-            with suppress(OSError):
-                await one.wait_closed()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection, and be known until both its ends are closed."""
-        serving = asyncio.current_task()
-        assert serving is not None
-        self.serving.add(serving)
-        try:
-            await self.answer(reader, writer)
-        finally:
-            self.serving.discard(serving)
+        async with line_to_store(self._host, self._port) as (server_reader, server_writer):
+            committing, frozen = asyncio.Event(), self._frozen
+            await until_one_ends(
+                self._pass_on(reader, server_writer, committing, frozen),
+                self._pass_back(server_reader, writer, committing),
+            )
 
     async def _pass_on(
         self,
@@ -90,13 +67,5 @@ async def store_proxy(folder: Path, dsn: str) -> AsyncIterator[tuple[StoreProxy,
     parameters = conninfo_to_dict(dsn)
     port = int(parameters.get("port") or 5432)
     proxy = StoreProxy(str(parameters["host"]), port)
-    server = await asyncio.start_unix_server(proxy.serve, folder / f".s.PGSQL.{port}")
-    try:
+    async with stream_server(proxy.answer, path=folder / f".s.PGSQL.{port}"):
         yield proxy, make_conninfo(dsn, host=str(folder))
-    finally:
-        server.close()
-        for task in proxy._lines:
-            task.cancel()
-        if proxy.serving:  # Or sockets would be left to the collector, in some later test.
-            await asyncio.wait(set(proxy.serving), timeout=5)
-        await server.wait_closed()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from ground import START_US, transition
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from starlette.routing import BaseRoute
+from stream_server import line_to_store, stream_server, until_one_ends
 
 from alarms.transition import Change
 from api.application import create_application
@@ -260,8 +261,8 @@ async def test_openapi_describes_every_route_to_those_who_have_signed_in(centre:
 async def cuttable(dsn: str, folder: Path) -> AsyncIterator[tuple[str, "Cable"]]:
     """A way to the database that a test can cut: (dsn through it, the cable)."""
     parts = conninfo_to_dict(dsn)
-    port = parts.get("port") or "5432"
-    cable = Cable(Path(str(parts["host"])) / f".s.PGSQL.{port}", folder / f".s.PGSQL.{port}")
+    port = int(parts.get("port") or 5432)
+    cable = Cable(str(parts["host"]), port, folder / f".s.PGSQL.{port}")
     await cable.mend()
     try:
         yield make_conninfo(dsn, host=str(folder)), cable
@@ -272,39 +273,26 @@ async def cuttable(dsn: str, folder: Path) -> AsyncIterator[tuple[str, "Cable"]]
 class Cable:
     """Carries bytes between two Unix sockets, until cut."""
 
-    def __init__(self, target: Path, path: Path) -> None:
-        self._target = target
+    def __init__(self, host: str, port: int, path: Path) -> None:
+        self._host, self._port = host, port
         self._path = path
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._serving = AsyncExitStack()
 
     async def mend(self) -> None:
-        self._server = await asyncio.start_unix_server(self._carry, self._path)
+        await self._serving.enter_async_context(stream_server(self._carry, path=self._path))
 
     async def cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._path.unlink(missing_ok=True)
-        for writer in self._open:
-            writer.transport.abort()
+        await self._serving.aclose()
+        self._path.unlink(missing_ok=True)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_unix_connection(self._target)
-        self._open |= {writer, far_writer}
-
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            try:
-                while data := await source.read(65_536):
-                    sink.write(data)
-                    await sink.drain()
-            except ConnectionError:
-                pass
-            finally:
-                sink.close()
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
 
-        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-        self._open -= {writer, far_writer}
+        async with line_to_store(self._host, self._port) as (far_reader, far_writer):
+            await until_one_ends(pump(reader, far_writer), pump(far_reader, writer))
 
 
 async def test_without_the_database_it_says_so_and_recovers_by_itself(

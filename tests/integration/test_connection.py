@@ -3,12 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from stream_server import line_to_store, stream_server, until_one_ends
 from waiting import until
 
 from historian.connection import connect, hung_up_after
@@ -24,65 +25,37 @@ class Switchboard:
 
     def __init__(self, dsn: str) -> None:
         known = conninfo_to_dict(dsn)
-        self._socket = f"{known['host']}/.s.PGSQL.{known['port']}"
+        self._host, self._port = str(known["host"]), int(known.get("port") or 5432)
         self._count = 0
         self._frozen_upto = 0
-        self._passing: set[asyncio.Task[None]] = set()
-        self._answering: set[asyncio.Task[None]] = set()
 
     def freeze(self) -> None:
         """Freeze the lines that are open now; new ones work."""
         self._frozen_upto = self._count
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answering = asyncio.current_task()
-        assert answering is not None
-        self._answering.add(answering)
         self._count += 1
         number = self._count
-        there, back = await asyncio.open_unix_connection(self._socket)
-        passing = {
-            asyncio.create_task(self._pass(number, reader, back)),
-            asyncio.create_task(self._pass(number, there, writer)),
-        }
-        self._passing |= passing
-        await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
-        for one in (writer, back):  # Which ends the other of the two.
-            one.close()
-            with suppress(OSError):
-                await one.wait_closed()
-        await asyncio.wait(passing)
-        self._passing -= passing
-        self._answering.remove(answering)
+        async with line_to_store(self._host, self._port) as (there, back):
+            await until_one_ends(
+                self._pass(number, reader, back), self._pass(number, there, writer)
+            )
 
     async def _pass(
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with suppress(OSError):
-            while data := await reader.read(CHUNK):
-                if number > self._frozen_upto:
-                    writer.write(data)
-                    await writer.drain()
-
-    async def close(self) -> None:
-        for task in self._passing:
-            task.cancel()
-        if self._answering:
-            await asyncio.wait(self._answering)
+        while data := await reader.read(CHUNK):
+            if number > self._frozen_upto:
+                writer.write(data)
+                await writer.drain()
 
 
 @asynccontextmanager
 async def switchboard(dsn: str) -> AsyncIterator[tuple[Switchboard, str]]:
     """A switchboard, and how to connect to the store through it."""
     board = Switchboard(dsn)
-    server = await asyncio.start_server(board.answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with stream_server(board.answer) as port:
         yield board, make_conninfo(dsn, host="127.0.0.1", port=port, sslmode="disable")
-    finally:
-        server.close()
-        await board.close()
-        await server.wait_closed()
 
 
 async def test_a_machine_that_is_gone_is_given_up_by_our_own_system(postgres_dsn: str) -> None:

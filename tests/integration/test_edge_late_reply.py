@@ -6,10 +6,11 @@ cannot tell a late reply from the one it waits for. Each register holds its own 
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from stream_server import Answer, stream_server
 
 from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.registers import Stretch
@@ -19,35 +20,20 @@ from telemetry.sources import ModbusTcp
 TIMEOUT_S = 0.1
 
 
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
 @asynccontextmanager
 async def bus_to(answer: Answer, timeout_s: float) -> AsyncIterator[Bus]:
     """A bus whose device answers like this; in the end every connection has been closed."""
-    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        serving.add(task)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await answer(reader, writer)
-            await reader.readexactly(1)  # Until the bus hangs up.
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        await answer(reader, writer)
+        await reader.readexactly(1)  # Until the bus hangs up.
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    bus = Bus(ModbusTcp(host="127.0.0.1", port=port, timeout_s=timeout_s))
-    try:
-        yield bus
-    finally:
-        bus.close()
-        server.close()
-        await server.wait_closed()
-        await asyncio.gather(*serving)
+    async with stream_server(serve) as port:
+        bus = Bus(ModbusTcp(host="127.0.0.1", port=port, timeout_s=timeout_s))
+        try:
+            yield bus
+        finally:
+            bus.close()
 
 
 class Gateway:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from stream_server import stream_server
 
 from simulators.proving import demonstration as stage
 from simulators.proving.demonstration import Cast, Demonstration
@@ -63,11 +64,8 @@ async def test_a_watcher_comes_back_after_an_answer_that_is_no_http(tmp_path: Pa
             came_back.set()
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"the page is not ready\r\n")
-        writer.close()
-        await writer.wait_closed()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with stream_server(answer) as port:
         watcher = Watcher(f"ws://127.0.0.1:{port}/api/v1/live", "demo-mine", "gw_1_secret")
         watching = asyncio.create_task(watcher.run())
         coming = asyncio.create_task(came_back.wait())
