@@ -380,6 +380,7 @@ async def test_an_agent_that_is_asked_to_stop_drains_and_exits_with_zero(
         finally:
             if process.returncode is None:
                 process.kill()
+            await process.communicate()  # Closes its end of the pipe, too.
         (stream,) = centre.contents.values()
 
     assert list(read_ledger(settings.spool)) == stream

@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -236,9 +237,18 @@ async def test_long_questions_hold_up_no_alarm(centre: Centre, postgres_dsn: str
         await asyncio.gather(*asking)
 
 
-async def frozen_line(centre: Centre) -> socket.socket:
-    """Open a line by hand and never read from it again."""
-    raw = socket.socket()
+@asynccontextmanager
+async def frozen_line(centre: Centre) -> AsyncIterator[None]:
+    """A line that is opened by hand and never read from again.
+
+    To be left while the server runs: unless we hang up, its end stays open for what is unsent.
+    """
+    with socket.socket() as raw:
+        await freeze(raw, centre)
+        yield
+
+
+async def freeze(raw: socket.socket, centre: Centre) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -256,27 +266,28 @@ async def frozen_line(centre: Centre) -> socket.socket:
     ).encode()
     mask = bytes(4)  # Masking with zeros leaves the bytes as they are.
     await loop.sock_sendall(raw, bytes([0x81, 0x80 | len(wish)]) + mask + wish)
-    return raw
 
 
 async def test_a_frozen_client_blocks_nobody_and_is_cut(postgres_dsn: str, tmp_path: Path) -> None:
     fat = {"note": "x" * 20_000}
-    async with running_centre(postgres_dsn, tmp_path, send_timeout_s=1.0) as centre:
-        frozen = await frozen_line(centre)
-        async with line(centre, {"cursor": None}) as healthy, centre.client(None) as client:
-            await hear(healthy, "hello")
-            for n in range(60):
-                step = transition(Change.RAISE, "blue", at_s=n, of=f"crack-{n}", evidence=fat)
-                await centre.flush(step)
-                async with asyncio.timeout(3):  # While the frozen one takes nothing.
-                    assert await numbers(healthy, n + 1) == [n + 1]
-            async with asyncio.timeout(TIMEOUT_S):
-                while 'live_clients_cut_total{reason="1013"} 1.0' not in (
-                    (await client.get("/metrics")).text
-                ):
-                    pass
-            assert "groundwatch_live_clients 1.0" in (await client.get("/metrics")).text
-        frozen.close()
+    async with (
+        running_centre(postgres_dsn, tmp_path, send_timeout_s=1.0) as centre,
+        frozen_line(centre),
+        line(centre, {"cursor": None}) as healthy,
+        centre.client(None) as client,
+    ):
+        await hear(healthy, "hello")
+        for n in range(60):
+            step = transition(Change.RAISE, "blue", at_s=n, of=f"crack-{n}", evidence=fat)
+            await centre.flush(step)
+            async with asyncio.timeout(3):  # While the frozen one takes nothing.
+                assert await numbers(healthy, n + 1) == [n + 1]
+        async with asyncio.timeout(TIMEOUT_S):
+            while 'live_clients_cut_total{reason="1013"} 1.0' not in (
+                (await client.get("/metrics")).text
+            ):
+                pass
+        assert "groundwatch_live_clients 1.0" in (await client.get("/metrics")).text
 
 
 async def test_a_revoked_token_ends_its_open_line(
