@@ -134,12 +134,26 @@ async def _poll(
     # A bus may wait in the site file for its first group.
     buses = [bus for bus in plan.site.buses if bus.id in of_bus]
     sources: list[Source] = [source_of(bus, of_bus[bus.id], keep=collector.keep) for bus in buses]
-    await asyncio.gather(*(source.warm_up() for source in sources))
-    log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
-    started = await _wait_for_clock(settings.clock, stop)
-    if started is None:
-        return
-    clock, begin_us = started
+    try:
+        await asyncio.gather(*(source.warm_up() for source in sources))
+        log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
+        started = await _wait_for_clock(settings.clock, stop)
+        if started is not None:
+            clock, begin_us = started
+            await _take(sources, clock, stop, begin_us=begin_us, newest_us=newest_us)
+    finally:  # Also when the clock never came: the device would go on holding the line open.
+        for source in sources:
+            source.close()
+
+
+async def _take(
+    sources: Sequence[Source],
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    begin_us: int,
+    newest_us: Mapping[str, int],
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         for source in sources:
             tasks.create_task(

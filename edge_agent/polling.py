@@ -79,6 +79,10 @@ class BusPolling:
         with suppress(ReadFailedError):  # The first scan will say it again.
             await self._bus.connect(self._address.timeout_s)
 
+    def close(self) -> None:
+        """Hang up."""
+        self._bus.close()
+
     async def run(
         self, clock: Clock, stop: asyncio.Event, *, begin_us: int, newest_us: Mapping[str, int]
     ) -> None:
@@ -89,11 +93,8 @@ class BusPolling:
         for one in self._polled:
             after_us = max(begin_us, newest_us.get(one.plan.key, alive_us))
             one.next_us = first_instant_after(after_us, one.plan.period_us)
-        try:
-            while await self._wait_for_next(stop):
-                await self._scan_due_groups()
-        finally:
-            self._bus.close()
+        while await self._wait_for_next(stop):
+            await self._scan_due_groups()
 
     async def _wait_for_next(self, stop: asyncio.Event) -> bool:
         """Wait until the next scan is due; false when it is time to stop."""

@@ -38,6 +38,9 @@ class Source(Protocol):
     async def warm_up(self) -> None:
         """Connect before time begins, so that the first scan is as quick as the others."""
 
+    def close(self) -> None:
+        """Hang up; a source may have been warmed up and never run."""
+
     async def run(
         self, clock: Clock, stop: asyncio.Event, *, begin_us: int, newest_us: Mapping[str, int]
     ) -> None:

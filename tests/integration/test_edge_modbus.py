@@ -25,6 +25,7 @@ from edge_stage import (
     spooled,
 )
 from modbus_bench import SPARSE_UNIT, Bench
+from stream_server import stream_server
 
 from edge_agent.spool import read_ledger
 from edge_agent.storing import SpoolThread, StoreFailedError
@@ -290,6 +291,20 @@ async def test_an_agent_that_is_asked_to_stop_drains_and_exits_with_zero(
         (stream,) = centre.contents.values()
 
     assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_an_agent_that_is_stopped_before_its_clock_begins_hangs_up(tmp_path: Path) -> None:
+    came, left = asyncio.Event(), asyncio.Event()
+
+    async def device(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        came.set()
+        await reader.read()
+        left.set()
+
+    async with centre_double() as centre, stream_server(device) as port, asyncio.timeout(20):
+        async with agent(settings_of(tmp_path, port, centre, [group("one", 1, [0])])):
+            await came.wait()
+        await left.wait()
 
 
 async def test_a_wrong_token_keeps_the_scans_at_the_edge(bench: Bench, tmp_path: Path) -> None:
