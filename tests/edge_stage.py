@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,13 @@ async def agent(settings: EdgeSettings) -> AsyncIterator[asyncio.Event]:
 
 async def spooled(settings: EdgeSettings, blocks: int) -> None:
     """Wait until the spool holds so many blocks; a file tells nobody when it grows."""
-    await until(
-        lambda: settings.spool.exists() and len(list(read_ledger(settings.spool))) >= blocks
-    )
+
+    def holds_so_many() -> bool:
+        with suppress(sqlite3.OperationalError):  # The file is there before its tables are.
+            return len(list(read_ledger(settings.spool))) >= blocks
+        return False
+
+    await until(holds_so_many)
 
 
 def readings_of(blocks: list[ScanBlock], name: str) -> tuple[Any, Any, Any]:
