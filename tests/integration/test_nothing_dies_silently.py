@@ -22,6 +22,7 @@ from historian import tokens
 from historian.registry import register_site
 from historian.tokens import Scope
 from ingest import service as ingest_service
+from ingest.line import listen
 from ingest.service import IngestSettings
 from simulators.proving.demonstration import free_ports
 from simulators.proving.processes import Worker, start
@@ -127,13 +128,11 @@ async def test_a_failed_part_of_ingest_ends_it(
     site = tmp_path / "site.yaml"
     site.write_text(json.dumps(site_document()), encoding="utf-8")
     monkeypatch.setattr(f"ingest.service.{part}", fail)
-    (port,) = free_ports(1)
     settings = IngestSettings(
-        sites=(site,), dsn=postgres_dsn, host="127.0.0.1", port=port, webhooks=None, clock=None
+        sites=(site,), dsn=postgres_dsn, host="127.0.0.1", port=0, webhooks=None, clock=None
     )
 
-    async with asyncio.timeout(WITHIN_S):
-        with pytest.raises(ExceptionGroup) as failed:
-            await ingest_service._run(settings)
+    with listen(settings.host, settings.port) as listening, pytest.raises(ExceptionGroup) as failed:
+        await asyncio.wait_for(ingest_service._run(settings, listening), WITHIN_S)
 
     assert failed.group_contains(UnforeseenError)
