@@ -117,36 +117,35 @@ async def running_centre(
     clock = folder / "clock.json"
     began_real_us = ScenarioClock(0, 0, 1.0).now_us()
     write_clock_file(clock, ScenarioClock(began_real_us, START_US, 1.0))
-    listening = listen("127.0.0.1", 0)
-    chosen = ApiSettings(
-        dsn=api_dsn or dsn, port=listening.getsockname()[1], clock=clock, page=folder / "page"
-    )
-    async with await connect(dsn, name="test", autocommit=True) as connection:
-        ids = await register_site(connection, plan, site_text, START_US)
-        await connection.execute("update site set term = 1")
-        centre = Centre(
-            connection,
-            plan,
-            ids,
-            replace(chosen, **settings),
-            operator=await tokens.create_token(
-                connection, Scope.OPERATOR, None, None, "test", START_US
-            ),
-            viewer=await tokens.create_token(
-                connection, Scope.VIEWER, None, None, "test", START_US
-            ),
-            edge=await tokens.create_token(
-                connection, Scope.EDGE, SITE, "dam-edge", "test", START_US
-            ),
+    with listen("127.0.0.1", 0) as listening:
+        chosen = ApiSettings(
+            dsn=api_dsn or dsn, port=listening.getsockname()[1], clock=clock, page=folder / "page"
         )
-        stop = asyncio.Event()
-        serving = asyncio.create_task(serve(centre.settings, listening, stop))
-        try:
-            yield centre
-        finally:
-            stop.set()
-            await serving
-            listening.close()
+        async with await connect(dsn, name="test", autocommit=True) as connection:
+            ids = await register_site(connection, plan, site_text, START_US)
+            await connection.execute("update site set term = 1")
+            centre = Centre(
+                connection,
+                plan,
+                ids,
+                replace(chosen, **settings),
+                operator=await tokens.create_token(
+                    connection, Scope.OPERATOR, None, None, "test", START_US
+                ),
+                viewer=await tokens.create_token(
+                    connection, Scope.VIEWER, None, None, "test", START_US
+                ),
+                edge=await tokens.create_token(
+                    connection, Scope.EDGE, SITE, "dam-edge", "test", START_US
+                ),
+            )
+            stop = asyncio.Event()
+            serving = asyncio.create_task(serve(centre.settings, listening, stop))
+            try:
+                yield centre
+            finally:
+                stop.set()
+                await serving
 
 
 @asynccontextmanager
