@@ -14,6 +14,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
 SiteFiles = Annotated[
     list[Path], typer.Option("--site", help="A site file; may be given several times.")
 ]
@@ -39,6 +42,13 @@ ClockFile = Annotated[
 ]
 Webhooks = Annotated[
     Path | None, typer.Option("--webhooks", help="A TOML file that names webhooks.")
+]
+ScansPerBlock = Annotated[
+    int, typer.Option(min=1, max=512, help="Scans that an edge sends together.")
+]
+Offered = Annotated[
+    float | None,
+    typer.Option(min=1, help="Readings a second of all edges; left out: as fast as they go."),
 ]
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embedded database.")]
 
@@ -242,8 +252,11 @@ def edge(
 @app.command()
 def simulate(
     device: Annotated[
-        str, typer.Argument(help="dam, slope, mine or fan; or replay, for real logger files.")
-    ],
+        str,
+        typer.Argument(
+            help="dam, slope, mine or fan; replay, for real logger files; load, for many edges."
+        ),
+    ] = "load",
     scenario: Annotated[str, typer.Option(help="Which scenario.")] = "calm",
     seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
     site: Annotated[Path | None, typer.Option(help="The demo site file in use.")] = None,
@@ -254,8 +267,28 @@ def simulate(
     ] = 0,
     mapping: Annotated[Path | None, typer.Option(help="For replay: columns to registers.")] = None,
     file: Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")] = None,
+    edges: Annotated[int, typer.Option(min=1, help="For load: how many edges.")] = 10,
+    channels: Annotated[
+        int, typer.Option(min=1, max=128, help="For load: channels of each edge.")
+    ] = 60,
+    centre: Annotated[str | None, typer.Option(help="For load: the centre's line.")] = None,
+    tokens: Annotated[Path | None, typer.Option(help="For load: a token a line.")] = None,
+    ledger: Annotated[Path, typer.Option(help="For load: what was sent.")] = Path("ledger.json"),
+    scans_per_block: ScansPerBlock = 10,
+    offered: Offered = None,
+    write_sites: Annotated[
+        Path | None, typer.Option(help="For load: write its site files there, and end.")
+    ] = None,
 ) -> None:
-    """Run one simulated device: a real Modbus TCP server."""
+    """Run one simulated device, a real Modbus TCP server; or many edges, as a load."""
+    if write_sites is not None:
+        from simulators.load_numbers import write_load_sites
+
+        for path in write_load_sites(edges, channels, write_sites):
+            typer.echo(path)
+        return
+    if device == "load":
+        _simulate_load(edges, channels, centre, tokens, ledger, scans_per_block, offered)
     if device == "replay":
         from simulators.replay import run_replay
         from simulators.settings import ReplaySettings
@@ -280,6 +313,64 @@ def simulate(
         port=port,
     )
     raise typer.Exit(run_device(settings))
+
+
+def _simulate_load(
+    edges: int,
+    channels: int,
+    centre: str | None,
+    tokens: Path | None,
+    ledger: Path,
+    scans_per_block: int,
+    offered: float | None,
+) -> None:
+    from simulators.load import LoadSettings, run_load
+
+    if centre is None or tokens is None:
+        typer.echo(
+            "simulate load needs --centre and --tokens, and a centre with the site files that "
+            "--write-sites FOLDER writes.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    settings = LoadSettings(
+        edges=edges,
+        channels=channels,
+        centre=centre.rstrip("/"),
+        tokens=tokens,
+        ledger=ledger,
+        scans_per_block=scans_per_block,
+        offered_per_s=offered,
+    )
+    raise typer.Exit(run_load(settings))
+
+
+@bench.command("ingest")
+def bench_ingest(
+    edges: Annotated[int, typer.Option(min=1, help="How many edges.")] = 200,
+    channels: Annotated[int, typer.Option(min=1, max=128, help="Channels of each.")] = 60,
+    for_: Annotated[str, typer.Option("--for", help="Measured time, like 20s.")] = "20s",
+    scans_per_block: ScansPerBlock = 10,
+    offered: Offered = None,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How many readings a second does one centre on this machine store and judge?"""
+    from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
+
+    try:
+        for_s = _seconds(for_)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    settings = BenchSettings(
+        edges=edges,
+        channels=channels,
+        for_s=for_s,
+        scans_per_block=scans_per_block,
+        offered_per_s=offered,
+        as_json=json,
+    )
+    raise typer.Exit(run_bench_ingest(settings))
 
 
 @app.command()

@@ -136,6 +136,8 @@ def judge_block(
 
 def _with_suspect_clock(quality: Qualities, verdict: JudgedStamps) -> Qualities:
     repaired = (verdict.suspect | verdict.wild)[:, np.newaxis]
+    if not repaired.any():
+        return quality
     return np.where(
         repaired & (quality == Quality.GOOD), np.int16(Quality.CLOCK_SUSPECT), quality
     ).astype(np.int16)

@@ -27,6 +27,7 @@ class GroupConverter:
         self.slot_count = plan.slot_count
         self._unused = np.ones(plan.slot_count, dtype=np.bool_)
         self._unused[[channel.slot for channel in plan.channels]] = False
+        self._slots = np.arange(plan.slot_count)
         self._electrical = _bounds(plan, "electrical_range")
         self._range = _bounds(plan, "range")
         self._states = tuple(
@@ -41,23 +42,27 @@ class GroupConverter:
         missing = self.slot_count - raw.shape[1]
         return np.pad(raw, ((0, 0), (0, missing)), constant_values=np.nan) if missing > 0 else raw
 
+    def _widen_quality(self, quality: NDArray[np.int16]) -> NDArray[np.int16]:
+        missing = self.slot_count - quality.shape[1]
+        if missing <= 0:
+            return quality.copy()
+        return np.pad(quality, ((0, 0), (0, missing)), constant_values=Quality.NO_VALUE)
+
     def convert(self, raw: Matrix, quality: NDArray[np.int16]) -> tuple[Matrix, NDArray[np.int16]]:
         """Convert and check a block of scans; return its values and their qualities.
 
         Both are at least as wide as the plan: slots beyond the block's width, and slots
         without a channel, come out as NO_VALUE.
         """
-        missing = max(0, self.slot_count - raw.shape[1])
-        judged = np.pad(quality, ((0, 0), (0, missing)), constant_values=Quality.NO_VALUE)
-        number = self.widen(raw)
-        beyond = number.shape[1] - self.slot_count
-        nobody = np.pad(self._unused, (0, beyond), constant_values=True)
-        _mark(judged, nobody[np.newaxis, :], Quality.NO_VALUE)
+        number, judged = self.widen(raw), self._widen_quality(quality)
+        _mark(judged[:, : self.slot_count], self._unused[np.newaxis, :], Quality.NO_VALUE)
+        beyond = judged[:, self.slot_count :]
+        beyond[beyond < FIRST_BAD] = Quality.NO_VALUE
         _mark(judged, ~np.isfinite(number), Quality.NOT_FINITE)
         planned, planned_quality = number[:, : self.slot_count], judged[:, : self.slot_count]
         _mark(planned_quality, self._electrical.exclude(planned, slice(None)), Quality.ELECTRICAL)
 
-        value = np.where(judged < FIRST_BAD, number, np.nan)
+        value = _without_bad(number, judged)
         with np.errstate(all="ignore"):
             for level in self._levels:
                 for stage in level.stages:
@@ -76,15 +81,17 @@ class GroupConverter:
         self._settle(checked, judged, np.arange(self.slot_count))
         return checked, judged
 
-    def _settle(self, value: Matrix, quality: NDArray[np.int16], columns: Columns) -> None:
+    def _settle(self, value: Matrix, quality: NDArray[np.int16], columns: Columns | slice) -> None:
         """Judge finished values in place, so that what leans on a bad one becomes bad too."""
+        if not isinstance(columns, slice) and len(columns) == value.shape[1]:
+            columns = slice(None)  # All of them: views are quicker than copies.
         numbers, judged = value[:, columns], quality[:, columns]
         _mark(judged, ~np.isfinite(numbers), Quality.CONVERSION_FAILED)
         _mark(judged, self._range.exclude(numbers, columns), Quality.OUT_OF_RANGE)
         for slot, known in self._states:
-            here = (columns == slot)[np.newaxis, :]
+            here = (self._slots[columns] == slot)[np.newaxis, :]
             _mark(judged, here & ~np.isin(numbers, known), Quality.UNKNOWN_STATE)
-        value[:, columns] = np.where(judged < FIRST_BAD, numbers, np.nan)
+        value[:, columns] = _without_bad(numbers, judged)
         quality[:, columns] = judged
 
 
@@ -142,7 +149,17 @@ def _levels_of(plan: GroupPlan) -> Iterator[_Level]:
 
 def _mark(quality: NDArray[np.int16], where: NDArray[np.bool_], reason: Quality) -> None:
     """Give a reason to what is not bad yet."""
-    quality[np.logical_and(where, quality < FIRST_BAD)] = reason
+    if where.any():  # Mostly nothing is wrong, and looking costs less than marking.
+        quality[np.logical_and(where, quality < FIRST_BAD)] = reason
+
+
+def _without_bad(numbers: Matrix, judged: NDArray[np.int16]) -> Matrix:
+    """Copy numbers, with NaN in the place of bad ones."""
+    value = numbers.astype(np.float64)
+    bad = judged >= FIRST_BAD
+    if bad.any():
+        value[bad] = np.nan
+    return value
 
 
 def _bounds(plan: GroupPlan, name: str) -> _Bounds:
