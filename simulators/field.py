@@ -120,9 +120,9 @@ class Unit:
             for one in self._channels
         }
         faulty = values | {
-            fault.channel: np.where(_lasts(fault, at_s), fault.value, values[fault.channel])
+            fault.channel: _as_seen(fault, at_s, values[fault.channel])
             for fault in self._faults
-            if fault.channel is not None and fault.value is not None
+            if fault.channel is not None
         }
         numbers: list[Floats] = []
         for one in self._channels:
@@ -134,7 +134,18 @@ class Unit:
                 if fault.channel == one.channel.id and fault.raw is not None:
                     raw = np.where(_lasts(fault, at_s), fault.raw, raw)
             numbers.append(raw)
+        for n, one in enumerate(self._channels):
+            for fault in self._faults:
+                frozen = _lasts(fault, at_s)
+                if fault.kind == "frozen" and fault.channel == one.channel.id and frozen.any():
+                    numbers[n] = np.where(frozen, self._held(fault, n), numbers[n])
         return numbers
+
+    def _held(self, fault: Fault, n: int) -> float:
+        """The raw number at which a frozen channel stays: the last one before the fault."""
+        begin_us = self._began_us + round(fault.begins_s * 1e6)
+        before = -(-begin_us // self.period_us) - 1
+        return float(self._raw(np.array([before]))[n][0])
 
     def _concerns(self, fault: Fault) -> bool:
         mine = {one.channel.id for one in self._channels}
@@ -177,6 +188,16 @@ def _instrumented(group: GroupPlan, signals: Signals, seed: int) -> tuple[Instru
         key = key_of(seed, f"{channel.key} noise")
         found.append(Instrumented(channel.channel, signals[channel.key], key))
     return tuple(found)
+
+
+def _as_seen(fault: Fault, at_s: Floats, values: Floats) -> Floats:
+    """What a channel with a fault shows in its unit [step]."""
+    lasts = _lasts(fault, at_s)
+    if fault.value is not None:
+        return np.where(lasts, fault.value, values)
+    if fault.per_hour is not None:
+        return values + np.where(lasts, fault.per_hour * (at_s - fault.begins_s) / 3_600.0, 0.0)
+    return values
 
 
 def _lasts(fault: Fault, at_s: Floats) -> NDArray[np.bool_]:

@@ -26,7 +26,20 @@ from telemetry.site import LevelName, Name
 SCENARIOS = ("calm", "storm", "slope-failure", "rockburst", "fan-stop", "sensor-faults")
 DEVICES = ("dam", "slope", "mine", "fan")
 
-FaultKind = Literal["dead_unit", "gap", "open_circuit", "out_of_range", "spike"]
+FaultKind = Literal[
+    "dead_unit",
+    "gap",
+    "open_circuit",
+    "out_of_range",
+    "spike",
+    "frozen",
+    "drift",
+    # Of a device that stamps its scans itself: a logger's file, a message; never of a polled one.
+    "clock_back",
+    "repeated_stamps",
+    "late",
+    "out_of_order",
+]
 
 
 class ScenarioError(Exception):
@@ -39,10 +52,12 @@ class Fault(Parameters):
     kind: FaultKind
     begins_s: float
     lasts_s: Annotated[float, Field(gt=0)]
-    group: str | None = None  # For a dead unit and a gap: the scan group of that unit.
+    group: str | None = None  # For what concerns a whole unit or its stamps: its scan group.
     channel: str | None = None
     raw: float | None = None  # For an open circuit: the number the logger then reads.
     value: float | None = None  # For an out-of-range value and a spike, in the channel's unit.
+    per_hour: float | None = None  # For a drift, in the channel's unit.
+    by_s: float | None = None  # How far a clock is set back, or how late scans are told.
 
 
 class WeatherParameters(Parameters):

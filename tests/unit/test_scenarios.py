@@ -193,6 +193,9 @@ def test_faults_touch_one_channel_and_spikes_one_scan() -> None:
         "slope-tilt-a": 30,
     }
     assert set(differing("mine-convergence").values()) == {16}
+    drifting = differing("dam-section-2")
+    assert set(drifting) == {"dam-2-2-pressure", "dam-2-3-pressure"}
+    assert drifting["dam-2-2-pressure"] >= 110  # Of 120, less the first that round to nothing.
     assert differing("fan-unit") == {}
 
 
@@ -230,3 +233,19 @@ def test_expected_levels_are_known_words() -> None:
         scenario: Scenario = read_scenario(name)
         for levels in scenario.expected.process.values():
             assert all(Level[level.upper()] > Level.NONE for level in levels)
+
+
+def test_a_frozen_channel_repeats_its_last_number_and_a_drift_grows() -> None:
+    scenario = read_scenario("sensor-faults")
+    healthy = scenario.model_copy(update={"faults": ()})
+    sick, well = (unit_of(watch_of(one, seed=1), "dam-section-2") for one in (scenario, healthy))
+    slot = {one.key: one.slot for one in sick.plan.channels}
+    during = steps_of(sick, scenario.began_us, 1_000.0, 2_960.0)
+    before = during[:1] - 1
+
+    frozen = sick.read(during)[:, slot["dam-2-3-pressure"]]
+    assert set(frozen) == {well.read(before)[0, slot["dam-2-3-pressure"]]}
+
+    pressure = {one.key: one.slot for one in sick.plan.channels}["dam-2-2-pressure"]
+    off = np.abs(sick.read(during) - well.read(during))[:, pressure]
+    assert off[-1] > 4 * off[5] > 0
