@@ -25,7 +25,7 @@ from telemetry.lifetime import is_supervised, until_asked_to_stop
 from telemetry.plan import GroupPlan, plan_of
 from telemetry.ranges import RangeSet
 from telemetry.scan import ScanBlock
-from telemetry.site_file import read_site_text
+from telemetry.site import Site
 from telemetry.uplink import EdgeSide, Refused, Released
 from telemetry.wire import encode_block
 
@@ -102,7 +102,7 @@ def edges_of(settings: LoadSettings) -> list["LoadEdge"]:
     if len(tokens) < settings.edges:
         raise LoadFailedError(f"{settings.tokens} has {len(tokens)} tokens, not {settings.edges}.")
     sites = load_sites(settings.edges, settings.channels)
-    plans = {site: plan_of(read_site_text(text, site)) for site, text in sites.items()}
+    plans = {site: plan_of(Site.model_validate(tree)) for site, tree in sites.items()}
     numbers = LoadNumbers(settings.channels)
     begin_step = (MachineClock().now_us() - BEGINS_BEFORE_US) // PERIOD_US
     pace_s = None

@@ -4,9 +4,10 @@ Every number follows from (edge, slot, step), so that whoever judges a run can m
 without having been told: a ledger needs no more than how many steps each edge has taken.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,21 +41,22 @@ class LoadNumbers:
         return self._table[(steps + edge * EDGE_OFFSET) % STEPS]
 
 
-def load_sites(edges: int, channels: int) -> dict[str, str]:
-    """Write the site files, by site; each edge has one group."""
+def load_sites(edges: int, channels: int) -> dict[str, dict[str, Any]]:
+    """Describe the sites, as trees of their files; each edge has one group."""
     found: dict[str, list[int]] = {}
     for edge in range(edges):
         found.setdefault(site_of(edge), []).append(edge)
-    return {site: _site_text(site, of_site, channels) for site, of_site in found.items()}
+    return {site: _site(site, of_site, channels) for site, of_site in found.items()}
 
 
 def write_load_sites(edges: int, channels: int, folder: Path) -> list[Path]:
     """Write the site files into a folder; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for site, text in load_sites(edges, channels).items():
+    for site, tree in load_sites(edges, channels).items():
         paths.append(folder / f"{site}.yaml")
-        paths[-1].write_text(text, encoding="utf-8")
+        # JSON is YAML as well.
+        paths[-1].write_text(json.dumps(tree, ensure_ascii=False, indent=1), encoding="utf-8")
     return paths
 
 
@@ -68,65 +70,59 @@ def edge_name(edge: int) -> str:
     return f"edge-{edge:04d}"
 
 
-def _site_text(site: str, edges: Sequence[int], channels: int) -> str:
-    """Write a site file; each channel has four limits and a rate limit."""
-    lines = [
-        f"site: {site}",
-        "name: { en: Load, zh: 负载 }",
-        "time_zone: UTC",
-        "began_at: 2020-01-01T00:00:00Z",
-        "buses:",
-    ]
-    lines += [
-        f"  - {{ id: {edge_name(edge)}-bus, edge: {edge_name(edge)}, "
-        "modbus_tcp: { host: 127.0.0.1 } }"
-        for edge in edges
-    ]
-    lines += [
-        "structures:",
-        "  - id: dam",
-        "    kind: tailings_dam",
-        "    name: { en: Dam, zh: 坝 }",
-        "    stations:",
-    ]
-    for edge in edges:
-        lines += _station_lines(edge, channels)
-    return "\n".join(lines) + "\n"
+def _site(site: str, edges: Sequence[int], channels: int) -> dict[str, Any]:
+    return {
+        "site": site,
+        "name": {"en": "Load", "zh": "负载"},
+        "time_zone": "UTC",
+        "began_at": "2020-01-01T00:00:00Z",
+        "buses": [
+            {
+                "id": f"{edge_name(edge)}-bus",
+                "edge": edge_name(edge),
+                "modbus_tcp": {"host": "127.0.0.1"},
+            }
+            for edge in edges
+        ],
+        "structures": [
+            {
+                "id": "dam",
+                "kind": "tailings_dam",
+                "name": {"en": "Dam", "zh": "坝"},
+                "stations": [_station(edge_name(edge), channels) for edge in edges],
+            }
+        ],
+    }
 
 
-def _station_lines(edge: int, channels: int) -> list[str]:
-    name = edge_name(edge)
-    lines = [
-        f"      - id: {name}",
-        f"        name: {{ en: {name}, zh: {name} }}",
-        "        instruments:",
-        f"          - {{ id: {name}-logger, type: piezometer }}",
-        "        scan_groups:",
-        f"          - id: {name}",
-        f"            period_s: {PERIOD_US / 1e6:g}",
-        f"            bus: {name}-bus",
-        "            device_id: 1",
-        "            channels:",
-    ]
-    blue, yellow, orange, red = LEVELS
-    limit = (
-        "{ direction: high, source: load test, deadband: 0.5, levels: "
-        f"{{ blue: {blue}, yellow: {yellow}, orange: {orange}, red: {red} }} }}"
-    )
-    rate = (
-        "{ direction: high, source: load test, window_s: 60, "
-        "levels: { blue: 100000, red: 200000 } }"
-    )
-    for slot in range(channels):
-        lines += [
-            f"              - id: {name}-{slot:03d}",
-            f"                instrument: {name}-logger",
-            "                quantity: pore_pressure",
-            "                unit: kPa",
-            f"                slot: {slot}",
-            f"                register: {{ address: {2 * slot}, type: float32 }}",
-            "                range: [0, 1000]",
-            f"                limits: [{limit}]",
-            f"                rate_limits: [{rate}]",
-        ]
-    return lines
+def _station(name: str, channels: int) -> dict[str, Any]:
+    group = {
+        "id": name,
+        "period_s": PERIOD_US / 1e6,
+        "bus": f"{name}-bus",
+        "device_id": 1,
+        "channels": [_channel(name, slot) for slot in range(channels)],
+    }
+    return {
+        "id": name,
+        "name": {"en": name, "zh": name},
+        "instruments": [{"id": f"{name}-logger", "type": "piezometer"}],
+        "scan_groups": [group],
+    }
+
+
+def _channel(name: str, slot: int) -> dict[str, Any]:
+    """A channel with four limits and a rate limit."""
+    bounds = dict(zip(("blue", "yellow", "orange", "red"), LEVELS, strict=True))
+    common = {"direction": "high", "source": "load test"}
+    return {
+        "id": f"{name}-{slot:03d}",
+        "instrument": f"{name}-logger",
+        "quantity": "pore_pressure",
+        "unit": "kPa",
+        "slot": slot,
+        "register": {"address": 2 * slot, "type": "float32"},
+        "range": [0, 1000],
+        "limits": [{**common, "deadband": 0.5, "levels": bounds}],
+        "rate_limits": [{**common, "window_s": 60, "levels": {"blue": 100_000, "red": 200_000}}],
+    }

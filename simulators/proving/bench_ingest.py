@@ -34,7 +34,7 @@ from simulators.proving.ready import Addresses, read_addresses
 from telemetry.clock import MachineClock
 
 READY_WITHIN_S: Final = 300.0  # Reading the files of a province takes a while.
-CONNECTED_WITHIN_S: Final = 90.0
+CONNECTED_WITHIN_S: Final = 180.0
 STOP_WITHIN_S: Final = 90.0
 WARM_UP_S: Final = 5.0
 
