@@ -61,10 +61,10 @@ FOLLOW_ALARM = """
 """
 # One query for any number of sites, each from a number of its own.
 READ_AFTER = """
-    select site_id, number, body, stored_at, pushed_at, told_at, delivered_at
+    select site_id, number, body, hash, stored_at, pushed_at, told_at, delivered_at
     from unnest(%s::integer[], %s::bigint[]) as known (site_id, after)
     cross join lateral (
-        select number, body, stored_at from journal
+        select number, body, hash, stored_at from journal
         where journal.site_id = known.site_id and number > after
         order by number limit %s
     ) as entry
@@ -104,6 +104,7 @@ class JournalEntry:
 
     number: int
     body: dict[str, Any]  # As `alarms.chain.entry_body` wrote it.
+    hash: bytes
     stored_us: int
     pushed_us: int | None
     told_us: int | None
@@ -165,12 +166,13 @@ async def read_after_each(
         (list(numbers), list(numbers.values()), min(limit, ENTRIES_PER_READ_MAX)),
     )
     entries: dict[int, list[JournalEntry]] = {}
-    for site_id, number, body, stored_at, *afterwards in await cursor.fetchall():
+    for site_id, number, body, hash_, stored_at, *afterwards in await cursor.fetchall():
         pushed_us, told_us, delivered_us = map(_us_or_none, afterwards)
         entries.setdefault(site_id, []).append(
             JournalEntry(
                 number=number,
                 body=json.loads(body),
+                hash=bytes(hash_),
                 stored_us=instant_us(stored_at),
                 pushed_us=pushed_us,
                 told_us=told_us,
@@ -182,8 +184,13 @@ async def read_after_each(
 
 async def newest_number(conn: AsyncConnection[Any], site_id: int) -> int:
     """Return the number of the newest entry, 0 while there is none."""
+    return (await newest(conn, site_id))[0]
+
+
+async def newest(conn: AsyncConnection[Any], site_id: int) -> tuple[int, bytes]:
+    """Return number and hash of the newest entry, 0 and the chain's beginning without one."""
     row = await (await conn.execute(READ_HEAD, (site_id,))).fetchone()
-    return 0 if row is None else int(row[0])
+    return (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
 
 
 async def read_open(conn: AsyncConnection[Any], site_id: int) -> list[OpenAlarm]:
@@ -214,8 +221,7 @@ async def read_open(conn: AsyncConnection[Any], site_id: int) -> list[OpenAlarm]
 
 async def verify_journal(conn: AsyncConnection[Any], site_id: int) -> Verification:
     """Compute the whole chain again: tell whether an entry was changed, taken out or cut off."""
-    row = await (await conn.execute(READ_HEAD, (site_id,))).fetchone()
-    head_number, head_hash = (0, GENESIS) if row is None else (int(row[0]), bytes(row[1]))
+    head_number, head_hash = await newest(conn, site_id)
     number, previous = 0, GENESIS
     while number < head_number:
         cursor = await conn.execute(CHAIN_AFTER, (site_id, number, ENTRIES_PER_READ_MAX))

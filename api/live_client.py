@@ -227,7 +227,7 @@ class LiveClient:
 
     async def _send_entries(self, following: Following) -> None:
         site = following.site
-        while following is self._following and following.cursor < site.head:
+        while following is self._following and following.cursor < site.head and not self._end:
             if not following.alarms:
                 following.cursor = site.head
                 return
@@ -237,6 +237,8 @@ class LiveClient:
                 # They are in the store and stay there; the cursor waits with us.
                 await asyncio.sleep(DATABASE_RETRY_S)
                 self._news.set()
+                return
+            if not entries:  # The journal is shorter than it was; the feed ends the line for it.
                 return
             for entry in entries:
                 await self._send(entry.text)

@@ -1,6 +1,6 @@
 """The live feed: read what is new, once for everybody, and wake whom it concerns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from api.alarm_list import read_occurrences
 from api.live_site import LiveEntry, LiveSite, live_entry
 from api.metrics import Metrics
 from api.newest import read_newest_scans, read_standing_levels
+from api.restoration import restored_under
 from api.site_directory import SiteDirectory, SiteRecord
 from api.wakeups import Wakeups, wait_for
 from historian import tokens
@@ -88,12 +89,12 @@ class LiveFeed:
         if known is not None:
             return known
         async with self._pool.connection() as conn:
-            head = await journal.newest_number(conn, record.site_id)
+            head, head_hash = await journal.newest(conn, record.site_id)
             scans = await read_newest_scans(conn, {record.site_id: 0})
             levels = await read_standing_levels(conn, [record.site_id])
         site = self._sites.get(record.site_id)
         if site is None:
-            site = LiveSite(record, head)
+            site = LiveSite(record, head, head_hash)
             site.take_time(self._clock)
             site.take_levels(levels.get(record.site_id, {}), self._clock)
             site.take_scans(scans, self._clock)
@@ -117,6 +118,8 @@ class LiveFeed:
         if entry.pushed:
             return
         entry.pushed = True
+        if site.is_former:  # Its numbers mean other entries now, or none.
+            return
         self._metrics.live_alarms_pushed.inc()
         of_site = self._pushed_us.setdefault(site.record.site_id, {})
         of_site.setdefault(entry.number, self._clock.now_us())
@@ -169,8 +172,9 @@ class LiveFeed:
 
     async def _read_news(self, changed: dict[int, set[str]]) -> bool:
         """One query each for readings and journal, over the union of what is watched."""
-        sites = dict(self._sites)
         async with self._pool.connection() as conn:
+            self._drop(await restored_under(conn, self._sites))
+            sites = dict(self._sites)
             # Readings first: an alarm says how fresh the readings are that it rests on.
             seen = {site_id: site.flush_id for site_id, site in sites.items()}
             scans = await read_newest_scans(conn, seen)
@@ -187,6 +191,16 @@ class LiveFeed:
                     relevelled = sites[site_id].take_levels(levels.get(site_id, {}), self._clock)
                     changed.setdefault(site_id, set()).update(relevelled)
         return any(len(of_site) == ENTRIES_PER_ROUND for of_site in entries.values())
+
+    def _drop(self, restored: Iterable[int]) -> None:
+        """Begin anew with sites whose database is another one, and have their lines do so."""
+        for site_id in restored:
+            self._sites.pop(site_id).is_former = True
+            self._pushed_us.pop(site_id, None)
+            log.warning("database restored under open live lines", site_id=site_id)
+            for subscriber in self._subscribers:
+                if subscriber.site_id == site_id:
+                    subscriber.end(1013, "the database was restored; load anew, then come back")
 
     async def _take_new_records(self) -> None:
         for record in await self._directory.all():

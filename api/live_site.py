@@ -24,6 +24,7 @@ class LiveEntry:
     """A journal entry as it is sent."""
 
     number: int
+    hash: bytes
     text: str
     pushed: bool  # To any client, ever.
 
@@ -31,9 +32,11 @@ class LiveEntry:
 class LiveSite:
     """The newest state of a site that somebody watches."""
 
-    def __init__(self, record: SiteRecord, head: int) -> None:
+    def __init__(self, record: SiteRecord, head: int, head_hash: bytes) -> None:
         self.record = record
         self.head = head  # The newest journal number that was read.
+        self.head_hash = head_hash
+        self.is_former = False  # The database was restored; this is about the one before.
         self.flush_id = 0
         self.scans: dict[int, NewestScan] = {}  # By group number in the store.
         self.freshness: dict[str, Freshness] = {}  # Of what an alarm can be about, by its id.
@@ -58,7 +61,7 @@ class LiveSite:
         for entry in entries:
             assert entry.number == self.head + 1
             self._entries.append(entry)
-            self.head = entry.number
+            self.head, self.head_hash = entry.number, entry.hash
 
     def take_record(self, record: SiteRecord, clock: Clock) -> set[str]:
         """Go on with another version of the site's file; return the channels that changed."""
@@ -136,7 +139,7 @@ def live_entry(site: str, entry: JournalEntry, alarm: AlarmView | None) -> LiveE
         f'"entry":{entry_view(entry).model_dump_json()},'
         f'"alarm":{"null" if alarm is None else alarm.model_dump_json()}}}'
     )
-    return LiveEntry(entry.number, text, pushed=entry.pushed_us is not None)
+    return LiveEntry(entry.number, entry.hash, text, pushed=entry.pushed_us is not None)
 
 
 def cursor_text(site: str, number: int) -> str:
