@@ -91,6 +91,24 @@ def migrate(dsn: Dsn) -> None:
 
 
 @app.command()
+def tokens(
+    dsn: Dsn,
+    revoke: Annotated[
+        str | None, typer.Option(metavar="ID", help="End this token, and sessions made from it.")
+    ] = None,
+) -> None:
+    """List tokens, never their secrets; or end one."""
+    from ingest.token_list import UnknownTokenError, end_token, list_tokens
+
+    try:
+        lines = list_tokens(dsn) if revoke is None else [end_token(dsn, revoke)]
+    except UnknownTokenError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    typer.echo("\n".join(lines))
+
+
+@app.command()
 def serve(
     site: SiteFiles,
     dsn: OptionalDsn = None,

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -34,6 +35,10 @@ FIND = """
 """
 REVOKE = """
     update token set revoked_at = clock_timestamp() where token_id = %s and revoked_at is null
+"""
+LIST = """
+    select token_id, scope, site, edge, label, created_at, expires_at, revoked_at, parent
+    from token order by created_at, token_id
 """
 CREATE_CODE = """
     insert into sign_in_code (sha256, scope, expires_at)
@@ -70,6 +75,21 @@ class Token:
     def may_see(self, site: str) -> bool:
         """Tell whether the token is for a site."""
         return self.site is None or self.site == site
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """What is known of a token; of its secret there is only a hash, which is left out."""
+
+    token_id: str
+    scope: Scope
+    site: str | None
+    edge: str | None
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    parent: str | None  # It ends with that token.
 
 
 async def create_token(
@@ -115,6 +135,12 @@ async def still_valid(conn: AsyncConnection[Any], token_ids: list[str]) -> set[s
 async def revoke_token(conn: AsyncConnection[Any], token_id: str) -> bool:
     """End a token; tell whether there was one to end."""
     return (await conn.execute(REVOKE, (token_id,))).rowcount > 0
+
+
+async def read_tokens(conn: AsyncConnection[Any]) -> list[TokenRecord]:
+    """Read what is known of every token, also of those that have ended."""
+    rows = await (await conn.execute(LIST)).fetchall()
+    return [TokenRecord(row[0], Scope(row[1]), *row[2:]) for row in rows]
 
 
 async def create_sign_in_code(
