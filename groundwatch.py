@@ -50,6 +50,9 @@ Offered = Annotated[
     float | None,
     typer.Option(min=1, help="Readings a second of all edges; left out: as fast as they go."),
 ]
+OpenMetrics = Annotated[
+    bool, typer.Option(help="Show /metrics without a token to whoever asks from this machine.")
+]
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embedded database.")]
 
 
@@ -101,11 +104,10 @@ def tokens(
     from ingest.token_list import UnknownTokenError, end_token, list_tokens
 
     try:
-        lines = list_tokens(dsn) if revoke is None else [end_token(dsn, revoke)]
+        typer.echo(list_tokens(dsn) if revoke is None else end_token(dsn, revoke))
     except UnknownTokenError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    typer.echo("\n".join(lines))
 
 
 @app.command()
@@ -128,6 +130,7 @@ def serve(
         list[str] | None,
         typer.Option(help="The page's address behind a proxy, like https://mine.example."),
     ] = None,
+    open_metrics: OpenMetrics = False,
 ) -> None:
     """Run a centre: database, ingest, API with page, and notifications."""
     from ingest.centre import CentreSettings, run_centre
@@ -144,6 +147,7 @@ def serve(
         ready_file=ready_file,
         open_without_encryption=open_without_encryption,
         origins=tuple(one.rstrip("/") for one in origin or ()),
+        open_metrics=open_metrics,
     )
     raise typer.Exit(run_centre(settings))
 
@@ -156,12 +160,13 @@ def ingest(
     line_port: LinePort = 8381,
     webhooks: Webhooks = None,
     clock: ClockFile = None,
+    open_metrics: OpenMetrics = False,
 ) -> None:
     """Run only the service that takes readings in, stores and judges them."""
     from ingest.service import IngestSettings, run_ingest
 
     settings = IngestSettings(
-        sites=tuple(site), dsn=dsn, host=host, port=line_port, webhooks=webhooks, clock=clock
+        tuple(site), dsn, host, line_port, webhooks=webhooks, clock=clock, open_metrics=open_metrics
     )
     raise typer.Exit(run_ingest(settings))
 
@@ -175,12 +180,14 @@ def api(
         list[str] | None, typer.Option(help="A further address of the page, behind a proxy.")
     ] = None,
     clock: ClockFile = None,
+    open_metrics: OpenMetrics = False,
 ) -> None:
     """Run only the API and the page."""
     from api.service import run_api
     from api.settings import ApiSettings
 
-    settings = ApiSettings(dsn=dsn, host=host, port=port, clock=clock, origins=tuple(origin or ()))
+    origins = tuple(origin or ())
+    settings = ApiSettings(dsn, host, port, clock, origins=origins, open_metrics=open_metrics)
     raise typer.Exit(run_api(settings))
 
 

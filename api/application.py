@@ -44,7 +44,11 @@ def create_application(
         app.include_router(room.router)
     app.include_router(page_router(settings.page))
     app.add_middleware(
-        Gate, pool=parts.pool, metrics=parts.metrics, own_origins=settings.own_origins
+        Gate,
+        pool=parts.pool,
+        metrics=parts.metrics,
+        own_origins=settings.own_origins,
+        open_metrics=settings.open_metrics,
     )
     return app
 

@@ -15,6 +15,7 @@ from api.credentials import UNSAFE_METHODS, credential_of, origin_may, origin_of
 from api.errors import DATABASE_ERRORS, ApiError, database_away, unexpected
 from api.metrics import Metrics
 from historian import tokens
+from historian.metrics_readers import MetricsReaders
 from historian.tokens import Token
 from telemetry.loopback import is_loopback
 
@@ -51,11 +52,14 @@ class Gate:
         pool: AsyncConnectionPool,
         metrics: Metrics,
         own_origins: frozenset[str],
+        open_metrics: bool,
     ) -> None:
         self._app = app
         self._pool = pool
         self._metrics = metrics
         self._own_origins = own_origins
+        self._open_metrics = open_metrics
+        self._metrics_readers = MetricsReaders()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
@@ -93,23 +97,41 @@ class Gate:
                 "Only the centre's own page may ask for this. If this is its page, start the "
                 "centre with --origin and the address that the browser shows.",
             )
-        if not is_line and is_open(method, scope["path"], scope.get("client")):
+        if not is_line and is_open(method, scope["path"]):
+            return None
+        if scope["path"] == METRICS_PATH and self._open_metrics and is_near(scope.get("client")):
             return None
         if credential is None:
             self._metrics.refused("no_token")
             raise ApiError(
                 401, "unauthorised", "Sign in, or send a token as 'Authorization: Bearer …'."
             )
-        token = await self._verify(credential.token)
+        if scope["path"] == METRICS_PATH:
+            return await self._admit_to_metrics(credential.token)
+        token = self._known(await self._look_up(credential.token))
         _check_scope(token, method)
         return token
 
-    async def _verify(self, sent: str) -> Token:
+    async def _admit_to_metrics(self, sent: str) -> Token | None:
+        try:
+            token = await self._look_up(sent)
+        except ApiError:  # The database is away.
+            if self._metrics_readers.knows(sent):
+                return None
+            raise
+        may = self._metrics_readers.admit(sent, token)
+        if token is not None and not may:
+            raise ApiError(403, "forbidden", "The counters are for tokens of all sites.")
+        return self._known(token)
+
+    async def _look_up(self, sent: str) -> Token | None:
         try:
             async with self._pool.connection() as conn:
-                token = await tokens.verify_token(conn, sent)
+                return await tokens.verify_token(conn, sent)
         except DATABASE_ERRORS as error:
             raise database_away() from error
+
+    def _known(self, token: Token | None) -> Token:
         if token is None:
             self._metrics.refused("wrong_token")
             raise ApiError(
@@ -118,15 +140,20 @@ class Gate:
         return token
 
 
-def is_open(method: str, path: str, client: tuple[str, int] | None) -> bool:
+def is_open(method: str, path: str) -> bool:
     """Tell what strangers may ask for: health, signing in and out, and the page's own files."""
     if path == SESSION_PATH:
         return method in {"POST", "DELETE"}
     if method not in {"GET", "HEAD"}:
         return False
     if path == METRICS_PATH:
-        return client is not None and is_loopback(client[0])
+        return False
     return path in STRANGERS_PATHS or not (path == "/api" or path.startswith("/api/"))
+
+
+def is_near(client: tuple[str, int] | None) -> bool:
+    """Tell whether somebody asks from this machine, by himself or through a proxy on it."""
+    return client is not None and is_loopback(client[0])
 
 
 def _check_scope(token: Token, method: str) -> None:

@@ -19,6 +19,7 @@ class ApiSettings:
     clock: Path | None = None  # A shared scenario clock; None: the machine's.
     origins: tuple[str, ...] = ()  # Further addresses of our page, as "https://mine.example".
     page: Path = field(default=PAGE)
+    open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
     send_timeout_s: float = 10.0  # A live client that takes no message for so long is cut.
 
     def make_clock(self) -> Clock:

@@ -39,7 +39,12 @@ def callers_pool(dsn: str) -> AsyncConnectionPool:
 
 
 def line_parts(
-    pool: AsyncConnectionPool, desks: Sequence[SiteDesk], inbox: Inbox, clock: Clock
+    pool: AsyncConnectionPool,
+    desks: Sequence[SiteDesk],
+    inbox: Inbox,
+    clock: Clock,
+    *,
+    open_metrics: bool = False,
 ) -> LineParts:
     """Say to the line how to look callers up, and where to put what they send."""
     return LineParts(
@@ -49,6 +54,7 @@ def line_parts(
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
         greet=partial(_greet, desks),
+        open_metrics=open_metrics,
     )
 
 

@@ -37,6 +37,7 @@ class CentreSettings:
     webhooks: Path | None
     ready_file: Path | None  # Where other programs read how to reach us.
     open_without_encryption: bool
+    open_metrics: bool = False
     origins: tuple[str, ...] = ()  # Addresses of the page behind a proxy or a tunnel.
 
     @property
@@ -113,9 +114,8 @@ def _write_ready_file(settings: CentreSettings, dsn: str, link: str) -> None:
 
 def _services(settings: CentreSettings, dsn: str) -> Sequence[Service]:
     secret = {"GROUNDWATCH_DSN": dsn}
-    common: list[str] = []
-    if settings.clock is not None:
-        common += ["--clock", str(settings.clock)]
+    clock = [] if settings.clock is None else ["--clock", str(settings.clock)]
+    common = [*clock, *(["--open-metrics"] if settings.open_metrics else [])]
     webhooks = ["--webhooks", str(settings.webhooks)] if settings.webhooks else []
     sites = [argument for path in settings.sites for argument in ("--site", str(path))]
     listen = ["--host", settings.host]
@@ -127,5 +127,5 @@ def _services(settings: CentreSettings, dsn: str) -> Sequence[Service]:
         Service("api", (*api, *origins, *common), secret),
     ]
     if settings.webhooks:
-        services.append(Service("notify", ("notify", *webhooks, *common), secret))
+        services.append(Service("notify", ("notify", *webhooks, *clock), secret))
     return services

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from historian.metrics_readers import MetricsReaders
 from historian.tokens import Scope, Token
 from ingest import metrics
 from ingest.inbox import Arrival, Inbox, Line, Stream
@@ -37,6 +38,10 @@ PATH_PREFIX = "/edge/v1/"
 BACKLOG = 100  # Connections that wait to be taken.
 PING_S = 10.0
 CHECK_TOKENS_EVERY_S = 20.0
+METRICS_REFUSED = (
+    "Counters are for programs with a viewer's token for all sites (make one with 'groundwatch "
+    "token'); with --open-metrics, for whoever asks from the centre's own machine.\n"
+)
 NO_LONGER_VALID = "the token has expired or was revoked: make a new one for this edge"
 
 log = structlog.get_logger()
@@ -66,6 +71,8 @@ class LineParts:
     still_valid: Callable[[list[str]], Awaitable[set[str]]]
     open_stream: Callable[[Hello], Awaitable[Stream]]
     greet: Callable[[Stream, Hello], None]
+    open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
+    metrics_readers: MetricsReaders = field(default_factory=MetricsReaders)
     # Weak, because a caller who hangs up between the check and the welcome is never answered.
     callers: WeakKeyDictionary[ServerConnection, Token] = field(default_factory=WeakKeyDictionary)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -149,11 +156,8 @@ async def _admit(
     if path == "/healthz":
         return _plain(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")
     if path == "/metrics":
-        caller = connection.remote_address  # None when it has hung up already.
-        if not caller or not is_loopback(caller[0]):
-            return connection.respond(
-                HTTPStatus.FORBIDDEN, "The metrics are told on the centre's own machine only.\n"
-            )
+        if not await _may_read_metrics(parts, connection, _bearer(request.headers)):
+            return connection.respond(HTTPStatus.FORBIDDEN, METRICS_REFUSED)
         return _plain(HTTPStatus.OK, metrics.CONTENT_TYPE, metrics.page())
     site = path.removeprefix(PATH_PREFIX)
     if not path.startswith(PATH_PREFIX) or "/" in site:
@@ -182,6 +186,18 @@ async def _admit_edge(
         )
     parts.callers[connection] = token
     return None
+
+
+async def _may_read_metrics(parts: LineParts, connection: ServerConnection, sent: str) -> bool:
+    caller = connection.remote_address  # None when it has hung up already.
+    if parts.open_metrics and caller and is_loopback(caller[0]):
+        return True
+    if not sent:
+        return False
+    try:
+        return parts.metrics_readers.admit(sent, await parts.verify(sent))
+    except StreamRefusedError:  # The database is away.
+        return parts.metrics_readers.knows(sent)
 
 
 def _bearer(headers: Headers) -> str:

@@ -41,6 +41,7 @@ class IngestSettings:
     port: int
     webhooks: Path | None
     clock: Path | None
+    open_metrics: bool = False
 
 
 def run_ingest(settings: IngestSettings) -> int:
@@ -81,7 +82,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)
     stop = asyncio.Event()
     async with callers_pool(settings.dsn) as pool, asyncio.TaskGroup() as tasks:
-        parts = line_parts(pool, desks, inbox, clock)
+        parts = line_parts(pool, desks, inbox, clock, open_metrics=settings.open_metrics)
         acting = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
         server = await open_line(listening, parts)

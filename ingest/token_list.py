@@ -13,9 +13,9 @@ class UnknownTokenError(Exception):
     """There is no such token to end; the message says what to look at."""
 
 
-def list_tokens(dsn: str) -> list[str]:
+def list_tokens(dsn: str) -> str:
     """Write a table of all tokens, the oldest first."""
-    return table_of(asyncio.run(_read(dsn)))
+    return "\n".join(table_of(asyncio.run(_read(dsn))))
 
 
 def end_token(dsn: str, named: str) -> str:

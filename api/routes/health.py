@@ -3,12 +3,15 @@
 from contextlib import suppress
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
+from psycopg import AsyncConnection
 
+from api.credentials import credential_of
 from api.errors import DATABASE_ERRORS, ApiError
 from api.parts import PartsDep
 from api.store_figures import read_store_figures, store_exposition
+from historian import tokens
 
 SITES_WITHOUT_OWNER = "select key from site where term = 0 order by key"
 SITE_COUNT = "select count(*) from site"
@@ -26,16 +29,27 @@ async def healthz() -> dict[str, str]:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Whether the centre does its work")
-async def readyz(parts: PartsDep) -> dict[str, str]:
+async def readyz(parts: PartsDep, request: Request) -> dict[str, str]:
     """Answer once the database is reachable and an ingest owns every site."""
     async with parts.pool.connection() as conn:
         row = await (await conn.execute(SITE_COUNT)).fetchone()
         waiting = [key for (key,) in await (await conn.execute(SITES_WITHOUT_OWNER)).fetchall()]
+        named = await _may_see(conn, request, waiting) if waiting else []
     if row is None or row[0] == 0:
         raise ApiError(503, "no_site", "No site is registered yet; start an ingest with one.")
     if waiting:
-        raise ApiError(503, "site_not_taken", f"No ingest has taken {', '.join(waiting)} yet.")
+        which = ", ".join(named) or "a site (sign in, or send a token, to see which)"
+        raise ApiError(503, "site_not_taken", f"No ingest has taken {which} yet.")
     return {"status": "ready"}
+
+
+async def _may_see(conn: AsyncConnection, request: Request, sites: list[str]) -> list[str]:
+    """Leave the sites whose names the caller may know; strangers may know none."""
+    credential = credential_of(request.scope["headers"])
+    token = None if credential is None else await tokens.verify_token(conn, credential.token)
+    if token is None or token.scope is tokens.Scope.EDGE:
+        return []
+    return [site for site in sites if token.may_see(site)]
 
 
 @router.head("/metrics", include_in_schema=False)

@@ -136,6 +136,7 @@ class Demonstration:
         (self.folder / "ready.json").unlink(missing_ok=True)
         api_port, line_port = self._ports
         arguments = ["serve", "--site", str(self.site_file), "--data", str(self.folder / "data")]
+        arguments += ["--open-metrics"]  # This is a laptop, and there is no proxy.
         arguments += ["--port", str(api_port), "--line-port", str(line_port)]
         arguments += ["--clock", str(self.clock_file)]
         arguments += ["--webhooks", str(self.folder / "webhooks.toml")]

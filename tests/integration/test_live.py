@@ -274,7 +274,7 @@ async def test_a_frozen_client_blocks_nobody_and_is_cut(postgres_dsn: str, tmp_p
         running_centre(postgres_dsn, tmp_path, send_timeout_s=1.0) as centre,
         frozen_line(centre),
         line(centre, {"cursor": None}) as healthy,
-        centre.client(None) as client,
+        centre.client(centre.viewer) as client,
     ):
         await hear(healthy, "hello")
         for n in range(60):
