@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from psycopg import AsyncConnection
 
+from historian.heartbeat import SiteAge, read_ages
 from telemetry.clock import real_monotonic_s
 
 OPEN_ALARMS = """
@@ -56,6 +57,7 @@ class StoreFigures:
     quarantined: list[tuple[str, str, int]]
     untold: list[tuple[str, bool, int, float]]
     silent_groups: list[tuple[str, int]]
+    attended: list[SiteAge]
 
 
 async def read_store_figures(
@@ -67,6 +69,7 @@ async def read_store_figures(
         quarantined=await quarantine.rows(conn, real_monotonic_s()),
         untold=await (await conn.execute(UNTOLD)).fetchall(),
         silent_groups=await (await conn.execute(SILENT_GROUPS)).fetchall(),
+        attended=await read_ages(conn),
     )
 
 
@@ -101,6 +104,12 @@ class _StoreCollector(Collector):
             "Scan groups that send nothing",
             ["site"],
             {(site,): count for site, count in self._figures.silent_groups},
+        )
+        yield _gauge(
+            "groundwatch_site_attended_age_seconds",
+            "How long ago an ingest last did its work for a site; nothing if none ever has",
+            ["site"],
+            {(one.site,): one.age_s for one in self._figures.attended if one.age_s is not None},
         )
 
 

@@ -57,6 +57,7 @@ class SiteDesk:
     hearing: Hearing
     known_edges: set[tuple[str, str]]  # That had a stream before this process started.
     has_settled: bool = False  # All of them are back, or have been waited for enough.
+    well_s: float | None = None  # When it last had its turn in a flush, and nothing failed.
     greeted_edges: set[str] = field(default_factory=set)  # That have sent nothing since.
     streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
     # What follows changes with every flush, and is made anew from the database after a failed one.

@@ -20,6 +20,7 @@ from historian.writer import OwnershipLostError
 from ingest import metrics
 from ingest.desk import SiteDesk
 from ingest.flush import Written, write_flush
+from ingest.heartbeat import beating
 from ingest.inbox import Arrival, Inbox
 from ingest.narrowing import ARRIVALS_MAX, Narrowing, is_away, is_stores_own
 from ingest.preparation import CONDEMNED, Prepared, prepare
@@ -78,7 +79,7 @@ class Pipeline:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Flush until told to stop, then once more; a lost database is waited for."""
-        async with kept_up(self._dsn, self._desks, self._clock):
+        async with kept_up(self._dsn, self._desks, self._clock), beating(self._dsn, self._desks):
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
@@ -177,6 +178,8 @@ class Pipeline:
         else:
             for desk in flushed:
                 self._note_success(desk)
+            for desk in desks:
+                desk.well_s = real_monotonic_s()
 
     def _choose(self, desks: Sequence[SiteDesk]) -> list[Arrival]:
         count = min(self._narrowings[desk.key].arrivals_max for desk in desks)

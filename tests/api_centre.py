@@ -25,6 +25,7 @@ from api.service import listen, serve
 from api.settings import ApiSettings
 from historian import actions, tokens
 from historian.connection import connect
+from historian.heartbeat import beat
 from historian.latest import LatestScan, write_latest
 from historian.registry import SiteIds, register_site
 from historian.tokens import Scope
@@ -124,6 +125,7 @@ async def running_centre(
         async with await connect(dsn, name="test", autocommit=True) as connection:
             ids = await register_site(connection, plan, site_text, START_US)
             await connection.execute("update site set term = 1")
+            await beat(connection, [(ids.site_id, 1)])
             centre = Centre(
                 connection,
                 plan,

@@ -12,9 +12,7 @@ from api.errors import DATABASE_ERRORS, ApiError
 from api.parts import PartsDep
 from api.store_figures import read_store_figures, store_exposition
 from historian import tokens
-
-SITES_WITHOUT_OWNER = "select key from site where term = 0 order by key"
-SITE_COUNT = "select count(*) from site"
+from historian.heartbeat import read_ages
 
 router = APIRouter()
 
@@ -30,16 +28,20 @@ async def healthz() -> dict[str, str]:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Whether the centre does its work")
 async def readyz(parts: PartsDep, request: Request) -> dict[str, str]:
-    """Answer once the database is reachable and an ingest owns every site."""
+    """Answer once the database is reachable and an ingest does its work for every site."""
     async with parts.pool.connection() as conn:
-        row = await (await conn.execute(SITE_COUNT)).fetchone()
-        waiting = [key for (key,) in await (await conn.execute(SITES_WITHOUT_OWNER)).fetchall()]
-        named = await _may_see(conn, request, waiting) if waiting else []
-    if row is None or row[0] == 0:
+        sites = [one for one in await read_ages(conn) if not one.is_given_up]
+        alone = [one.site for one in sites if not one.is_attended]
+        named = await _may_see(conn, request, alone) if alone else []
+    if not sites:
         raise ApiError(503, "no_site", "No site is registered yet; start an ingest with one.")
-    if waiting:
+    if alone:
         which = ", ".join(named) or "a site (sign in, or send a token, to see which)"
-        raise ApiError(503, "site_not_taken", f"No ingest has taken {which} yet.")
+        raise ApiError(
+            503,
+            "site_not_attended",
+            f"No ingest looks after {which}: it has not begun yet, has ended, or cannot store.",
+        )
     return {"status": "ready"}
 
 

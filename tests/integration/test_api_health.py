@@ -16,10 +16,17 @@ async def centre(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Centre]:
         yield running
 
 
-async def test_ready_once_every_site_has_an_owner(centre: Centre) -> None:
+async def attended(centre: Centre, ago: str) -> None:
+    await centre.connection.execute(
+        "update heartbeat set beat_at = clock_timestamp() - %s::interval", [ago]
+    )
+
+
+async def test_ready_while_every_site_is_looked_after(centre: Centre) -> None:
     async with centre.client(None) as client:
+        await attended(centre, "10 seconds")
         assert (await client.get("/readyz")).status_code == 200
-        await centre.connection.execute("update site set term = 0")
+        await attended(centre, "20 seconds")
 
         answer = await client.get("/readyz")
         assert answer.status_code == 503
@@ -35,7 +42,7 @@ async def test_ready_once_every_site_has_an_owner(centre: Centre) -> None:
 async def test_sites_are_named_to_those_who_may_see_them(
     centre: Centre, site: str | None, named: bool
 ) -> None:
-    await centre.connection.execute("update site set term = 0")
+    await centre.connection.execute("delete from heartbeat")
     token = await tokens.create_token(
         centre.connection, tokens.Scope.VIEWER, site, None, "test", START_US
     )
@@ -43,3 +50,19 @@ async def test_sites_are_named_to_those_who_may_see_them(
         async with centre.client(proof) as client:
             answer = await client.get("/readyz")
         assert (answer.status_code, SITE in answer.text) == (503, may)
+
+
+async def test_a_site_that_was_given_up_is_not_waited_for(centre: Centre) -> None:
+    await centre.connection.execute("insert into site (key, term) values ('old-mine', 1)")
+    async with centre.client(centre.viewer) as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, "old-mine" in answer.text) == (503, True)
+        await centre.connection.execute(
+            "insert into heartbeat select site_id, clock_timestamp() - interval '8 days'"
+            " from site where key = 'old-mine'"
+        )
+        assert (await client.get("/readyz")).status_code == 200
+        assert 'attended_age_seconds{site="old-mine"} 6912' in (await client.get("/metrics")).text
+        await attended(centre, "8 days")
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_site")
