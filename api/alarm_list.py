@@ -13,7 +13,7 @@ from telemetry.site import Level
 COLUMNS = """
     select site_id, occurrence, kind, structure, channel, rule, state, level, worst_level,
            raised_at, changed_at, cleared_at, acknowledged_at, acknowledged_by, comment,
-           evidence, number
+           evidence, number, count(*) over ()
     from alarm
 """
 FILTERED = (
@@ -54,10 +54,11 @@ async def read_alarms(
     record: SiteRecord,
     query: AlarmsQuery,
     freshness: FreshnessBySubject,
-) -> list[AlarmView]:
+) -> tuple[list[AlarmView], int]:
     """Read the alarms that fit a query: open ones first, the ground's and the worst before others.
 
     So a limit never leaves out an old red one for the sake of a flood of newer, lesser ones.
+    Beside them stands how many fit, with those that the limit leaves out.
     """
     cursor = await conn.execute(
         FILTERED,
@@ -71,7 +72,8 @@ async def read_alarms(
             "limit": query.limit,
         },
     )
-    return [_view(record, row, freshness) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    return [_view(record, row, freshness) for row in rows], rows[0][-1] if rows else 0
 
 
 async def read_occurrences(

@@ -208,6 +208,7 @@ class AlarmsView(View):
     """Alarms, and the journal's newest number at that moment: the live line goes on from it."""
 
     alarms: list[AlarmView]
+    total: int  # That fit the query; more than are listed when its limit has left some out.
     cursor: dict[str, int]
 
 

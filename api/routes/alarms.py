@@ -48,8 +48,8 @@ async def alarms(
             record, {scan.group_id: scan for scan in scans}, parts.clock
         )
         number = await journal.newest_number(conn, record.site_id)
-        found = await read_alarms(conn, record, query, freshness)
-    return AlarmsView(alarms=found, cursor={record.key: number})
+        found, total = await read_alarms(conn, record, query, freshness)
+    return AlarmsView(alarms=found, total=total, cursor={record.key: number})
 
 
 @router.get("/alarm", summary="One alarm")

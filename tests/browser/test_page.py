@@ -1,13 +1,12 @@
 """An operator's minute at the page, in a real Chromium, on a mine whose slope fails."""
 
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from browser.window import SOON_MS, fresh_window, need_chromium
+from playwright.async_api import Page, expect
 from real_processes.stage import reach
 from waiting import until
 
@@ -16,35 +15,11 @@ from simulators.scenario import read_scenario
 
 pytestmark = [pytest.mark.browser, pytest.mark.real_processes]
 
-CHROMIUM = next(
-    (
-        path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := shutil.which(name))
-    ),
-    None,
-)
-# Chromium's sandbox does not work for root; the rest keeps it from calling home.
-ARGUMENTS = [
-    *(["--no-sandbox"] if os.geteuid() == 0 else []),
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-]
-SOON_MS = 20_000
-
 
 @pytest.fixture
 async def mine(tmp_path: Path) -> AsyncIterator[Demonstration]:
     """A demonstration whose scenario has just begun."""
-    if CHROMIUM is None:
-        message = "no Chromium found: install it (Debian: apt install chromium) for this test"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    need_chromium()
     scenario = read_scenario("slope-failure")
     cast = demo_cast("slope-failure", scenario, rate=scenario.rate, seed=1)
     demonstration = Demonstration(cast, tmp_path)
@@ -57,19 +32,8 @@ async def mine(tmp_path: Path) -> AsyncIterator[Demonstration]:
 
 @pytest.fixture
 async def page(mine: Demonstration) -> AsyncIterator[Page]:
-    """A fresh browser window; a request to anywhere but the centre fails the test."""
-    strangers: list[str] = []
-    problems: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        window = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
-        window.on("request", lambda request: strangers.append(request.url))
-        window.on("pageerror", lambda error: problems.append(str(error)))
+    async with fresh_window(mine.addresses.api) as window:
         yield window
-        await browser.close()
-    own = (mine.addresses.api, mine.addresses.api.replace("http", "ws"))
-    assert [url for url in strangers if not url.startswith((*own, "data:"))] == []
-    assert problems == []
 
 
 async def test_an_operator_signs_in_sees_the_alarm_come_and_answers_for_it(

@@ -218,11 +218,14 @@ async def test_a_flood_pushes_no_standing_red_off_the_list(
     ]
     await centre.flush(transition(Change.RAISE, "red", at_s=0, of="crack-1-opening"), *flood)
 
-    listed = (await client.get(f"/api/v1/sites/{SITE}/alarms?open=true&limit=2")).json()["alarms"]
-    assert [(one["level"], one["kind"]) for one in listed] == [
+    listed = (await client.get(f"/api/v1/sites/{SITE}/alarms?open=true&limit=2")).json()
+    assert [(one["level"], one["kind"]) for one in listed["alarms"]] == [
         ("red", "process"),
         ("orange", "process"),
     ]
+    assert listed["total"] == 4
+    closed = (await client.get(f"/api/v1/sites/{SITE}/alarms?open=false")).json()
+    assert (closed["alarms"], closed["total"]) == ([], 0)
 
 
 @pytest.mark.parametrize("route", ["channels", "latest", "alarms"])

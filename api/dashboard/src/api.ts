@@ -1,7 +1,8 @@
 // Requests to the API. Every refusal becomes an ApiError whose message is the server's sentence.
 
-import type { Alarm, Channel, Cursor, History, Latest, Site } from "./model";
+import type { Alarm, Channel, History, Latest, Site } from "./model";
 import {
+  type AlarmPage,
   alarmOf,
   alarmsOf,
   channelOf,
@@ -83,7 +84,8 @@ export async function latest(site: string): Promise<Latest[]> {
   return listOf(await ask(`${at(site)}/latest`), latestOf);
 }
 
-export async function openAlarms(site: string): Promise<{ alarms: Alarm[]; cursor: Cursor }> {
+/** The open alarms, the most urgent first; a flood may hold more of them than are sent. */
+export async function openAlarms(site: string): Promise<AlarmPage> {
   return alarmsOf(await ask(`${at(site)}/alarms?open=true&limit=1000`));
 }
 

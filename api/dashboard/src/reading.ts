@@ -183,9 +183,17 @@ export function alarmOf(value: unknown): Alarm {
   };
 }
 
-export function alarmsOf(value: unknown): { alarms: Alarm[]; cursor: Cursor } {
+export interface AlarmPage {
+  readonly alarms: Alarm[];
+  readonly notShown: number; // As many fit as well, and were left out.
+  readonly cursor: Cursor;
+}
+
+export function alarmsOf(value: unknown): AlarmPage {
   const json = asJson(value);
-  return { alarms: asList(json.alarms).map(alarmOf), cursor: asJson(json.cursor) as Cursor };
+  const alarms = asList(json.alarms).map(alarmOf);
+  const notShown = Math.max(0, asNumber(json.total) - alarms.length);
+  return { alarms, notShown, cursor: asJson(json.cursor) as Cursor };
 }
 
 export function historyOf(value: unknown): History {

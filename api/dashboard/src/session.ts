@@ -95,7 +95,7 @@ async function loadSite(site: string): Promise<Cursor> {
     api.openAlarms(site),
   ]);
   if (store.siteKey.value === site) {
-    store.takeSite(channels, open.alarms);
+    store.takeSite(channels, open.alarms, open.notShown);
     store.takeLatest(latest);
   }
   return open.cursor;
@@ -169,6 +169,9 @@ export function startAskingForSites(): void {
     );
   }, SITES_AGAIN_MS);
 }
+
+/** Load everything of the site anew. */
+export const loadAgain = (): Promise<void> => enter();
 
 /** Watch another site. */
 export async function chooseSite(site: string): Promise<void> {

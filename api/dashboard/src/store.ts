@@ -32,6 +32,8 @@ export const site = computed(() => sites.value.find((one) => one.site === siteKe
 export const channels = signal<ReadonlyMap<string, Channel>>(new Map());
 /** Alarms that somebody still has to look at: everything but normal. */
 export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
+/** So many more were open when the alarms were loaded: too many to list, and less urgent. */
+export const alarmsNotShown = signal(0);
 export const isLoaded = signal(false);
 
 /** The alarm that was raised or rose last, for the screen reader and a short highlight. */
@@ -56,10 +58,15 @@ export function latestOfChannel(channel: string): Signal<Latest | null> {
   return known;
 }
 
-export function takeSite(taken: readonly Channel[], open: readonly Alarm[]): void {
+export function takeSite(
+  taken: readonly Channel[],
+  open: readonly Alarm[],
+  notShown: number,
+): void {
   batch(() => {
     channels.value = new Map(taken.map((one) => [one.channel, one]));
     alarms.value = new Map(open.map((one) => [one.occurrence, one]));
+    alarmsNotShown.value = notShown;
     isLoaded.value = true;
   });
 }
@@ -78,6 +85,7 @@ export function forgetSite(): void {
     isLoaded.value = false;
     channels.value = new Map();
     alarms.value = new Map();
+    alarmsNotShown.value = 0;
     newestSampledMs.value = null;
     for (const known of latestByChannel.values()) known.value = null;
   });

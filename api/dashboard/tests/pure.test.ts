@@ -10,7 +10,7 @@ import { retryDelayMs } from "../src/live";
 import type { Alarm, Latest, Limit } from "../src/model";
 import { keyChannels } from "../src/key_channels";
 import { FIRST_BOUND_AT, nearness, stepsOf } from "../src/nearness";
-import { alarmOf, channelOf, latestOf, levelOf } from "../src/reading";
+import { alarmOf, alarmsOf, channelOf, latestOf, levelOf } from "../src/reading";
 
 function alarm(part: Partial<Alarm>): Alarm {
   const plain = alarmOf({ occurrence: "a", kind: "process", state: "unacknowledged" });
@@ -35,6 +35,12 @@ test("what nobody has acknowledged comes first, then the ground, then the worse,
     sorted.map((one) => one.occurrence),
     ["new yellow", "old yellow", "blue", "technical yellow", "returned red", "acknowledged red"],
   );
+});
+
+test("alarms that a full list leaves out are counted", () => {
+  const one = { occurrence: "a", kind: "process", state: "unacknowledged" };
+  assert.equal(alarmsOf({ alarms: [one], total: 1001, cursor: {} }).notShown, 1000);
+  assert.equal(alarmsOf({ alarms: [one], total: 1, cursor: {} }).notShown, 0);
 });
 
 test("a returned alarm is found by the level that it had reached", () => {

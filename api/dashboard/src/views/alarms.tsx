@@ -5,7 +5,8 @@ import { useEffect } from "preact/hooks";
 import { byUrgency, type Filters, isFiltered, NO_FILTERS, passes } from "../alarm_list";
 import * as api from "../api";
 import { type Alarm, type AlarmKind, COLOURED, type Level, LEVEL_KEYS } from "../model";
-import { alarms, site, siteKey } from "../store";
+import { loadAgain } from "../session";
+import { alarms, alarmsNotShown, site, siteKey } from "../store";
 import { inWords, say } from "../words";
 import { AlarmRow } from "./alarm_row";
 
@@ -31,6 +32,7 @@ export function Alarms() {
     <main class="alarms" id="content">
       <h1>{words.title}</h1>
       <FilterBar />
+      {!showsClosed && <NotShown />}
       {showsClosed && closed.value === "loading" && <p class="empty panel">{words.closedLoading}</p>}
       {showsClosed && closed.value === "failed" && <p class="problem">{words.closedFailed}</p>}
       {shown.length === 0 && !(showsClosed && !Array.isArray(closed.value)) && (
@@ -44,6 +46,20 @@ export function Alarms() {
         ))}
       </ul>
     </main>
+  );
+}
+
+/** Says that this is not all; the counts of levels are those of what was loaded. */
+export function NotShown() {
+  const words = say().alarms;
+  if (alarmsNotShown.value === 0) return null;
+  return (
+    <p class="problem" role="status" data-testid="alarms-not-shown">
+      {words.notShown(alarmsNotShown.value)}{" "}
+      <button type="button" onClick={() => void loadAgain()}>
+        {words.loadAgain}
+      </button>
+    </p>
   );
 }
 

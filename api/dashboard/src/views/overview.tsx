@@ -8,7 +8,7 @@ import { say } from "../words";
 import { byUrgency, NO_FILTERS } from "../alarm_list";
 import { AlarmRow } from "./alarm_row";
 import { StructureCard } from "./structure_card";
-import { filters } from "./alarms";
+import { filters, NotShown } from "./alarms";
 
 /** More than these are for the alarm list. */
 const ROWS_MAX = 12;
@@ -32,6 +32,7 @@ export function Overview() {
           {words.alarms.title}
           <a href={ALARMS}>{words.alarms.showAll}</a>
         </h2>
+        <NotShown />
         {open.length === 0 && <p class="empty panel">{words.alarms.empty}</p>}
         <ul class="alarm-list compact">
           {open.slice(0, ROWS_MAX).map((alarm) => (

@@ -91,6 +91,9 @@ export const en = {
   alarms: {
     title: "Alarms",
     empty: "No alarms.",
+    notShown: (count: number) =>
+      `${count} more open alarms were too many to load: what is missing here is less urgent.`,
+    loadAgain: "Load again",
     emptyFiltered: "No alarm fits these filters.",
     showAll: "Show all alarms",
     process: "Process",

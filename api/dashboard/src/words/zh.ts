@@ -90,6 +90,8 @@ export const zh: Words = {
   alarms: {
     title: "报警",
     empty: "没有报警。",
+    notShown: (count) => `另有 ${count} 条未关闭报警因数量过多未加载；未显示的紧急程度较低。`,
+    loadAgain: "重新加载",
     emptyFiltered: "没有符合筛选条件的报警。",
     showAll: "显示全部报警",
     process: "过程",
