@@ -1,15 +1,22 @@
 """The page when things are not as they should be, in a real Chromium on a real API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from api_centre import Centre, running_centre
+from api_centre import SITE, SITE_FILE, Centre, running_centre
 from browser.window import SOON_MS, fresh_window, need_chromium
+from ground import START_US
 from live_lines import raises
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, WebSocket, expect
 
 from api.settings import PAGE
+from historian import tokens
+from historian.registry import register_site
+from historian.tokens import Scope
+from telemetry.plan import plan_of
+from telemetry.site_file import read_site_text
 
 pytestmark = pytest.mark.browser
 
@@ -27,10 +34,10 @@ async def page(centre: Centre) -> AsyncIterator[Page]:
         yield window
 
 
-async def sign_in(page: Page, centre: Centre) -> None:
+async def sign_in(page: Page, centre: Centre, *, token: str | None = None) -> None:
     """Come to the page as an operator does who has a token."""
     await page.goto(centre.url)
-    await page.get_by_test_id("sign-in-token").fill(centre.operator)
+    await page.get_by_test_id("sign-in-token").fill(token or centre.operator)
     await page.get_by_test_id("sign-in-form").locator("button").first.click()
 
 
@@ -41,3 +48,63 @@ async def test_alarms_too_many_to_load_are_told_of(centre: Centre, page: Page) -
     await expect(page.get_by_test_id("alarms-not-shown")).to_contain_text("3 more", timeout=SOON_MS)
     await page.goto(f"{centre.url}/#/alarms")
     await expect(page.get_by_test_id("alarms-not-shown")).to_contain_text("3 more")
+
+
+async def test_a_centre_without_a_site_says_so(centre: Centre, page: Page) -> None:
+    limited = await tokens.create_token(
+        centre.connection, Scope.VIEWER, "another-mine", None, "test", START_US
+    )
+    await sign_in(page, centre, token=limited)
+    await expect(page.get_by_test_id("waiting")).to_contain_text("no site", timeout=SOON_MS)
+
+
+async def test_a_centre_that_fails_says_so_and_is_waited_for(centre: Centre, page: Page) -> None:
+    async def fail(route: Route) -> None:
+        await route.fulfill(status=503, json={"error": {"code": "database_away", "message": "."}})
+
+    await page.route("**/latest", fail)
+    await sign_in(page, centre)
+    await expect(page.get_by_test_id("waiting")).to_contain_text("cannot do", timeout=SOON_MS)
+    await page.unroute("**/latest")
+    await expect(page.get_by_test_id("structure-card").first).to_be_visible(timeout=SOON_MS)
+
+
+async def test_sites_that_are_chosen_in_haste_leave_one_line(centre: Centre, page: Page) -> None:
+    text = SITE_FILE.read_text(encoding="utf-8").replace(f"site: {SITE}", "site: a-mine", 1)
+    plan = plan_of(read_site_text(text, "a-mine.yaml"))
+    await register_site(centre.connection, plan, text, START_US)
+    loading: asyncio.Queue[Route] = asyncio.Queue()
+    opened: list[WebSocket] = []
+    await sign_in(page, centre)
+    await expect(page.get_by_test_id("connection-state")).to_have_attribute(
+        "data-state", "connected", timeout=SOON_MS
+    )
+
+    page.on("websocket", lambda socket: opened.append(socket))  # noqa: PLW0108 - it marks functions
+    await page.route("**/alarms?open=true*", loading.put_nowait)
+    for site in (SITE, "a-mine", SITE):
+        await page.get_by_label("Site", exact=True).select_option(site)
+    held = [await loading.get() for _ in range(3)]
+    for route in held:
+        await route.continue_()
+    await expect(page.get_by_test_id("structure-card").first).to_be_visible(timeout=SOON_MS)
+    await centre.flush(*raises(1))
+    await expect(page.get_by_test_id("alarm-row")).to_have_count(1, timeout=SOON_MS)
+    assert len([one for one in opened if not one.is_closed()]) == 1
+
+
+async def test_after_a_restoration_the_page_shows_what_the_database_holds(
+    centre: Centre, page: Page
+) -> None:
+    await centre.flush(*raises(2))
+    await sign_in(page, centre)
+    await expect(page.get_by_test_id("alarm-row")).to_have_count(2, timeout=SOON_MS)
+    async with centre.connection.transaction():
+        await centre.connection.execute("truncate journal_instant, journal, journal_head, alarm")
+        await centre.flush_within(centre.connection, raises(3, begin=10))
+    row = page.get_by_test_id("alarm-row")
+    await expect(row.and_(page.locator('[data-occurrence^="crack-10/"]'))).to_have_count(
+        1, timeout=SOON_MS
+    )
+    await expect(row).to_have_count(3)
+    await expect(row.and_(page.locator('[data-occurrence^="crack-0/"]'))).to_have_count(0)

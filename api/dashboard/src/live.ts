@@ -8,6 +8,7 @@ import { alarmOf, instantMs, latestOf, listOf } from "./reading";
 
 /** The centre says something every 5 s; after this long without a word the line is dead. */
 const SILENCE_MS = 16_000;
+const NO_WORD = 1006; // As browsers call a line that ended without a word.
 const RETRY_FIRST_MS = 500;
 const RETRY_LONGEST_MS = 15_000;
 
@@ -24,8 +25,8 @@ export interface LiveListener {
   alarmed(entry: AlarmEntry, cursor: Cursor): void;
   measured(rows: Latest[]): void;
   ticked(nowMs: number): void;
-  /** The line broke; resolves to whether trying again makes sense. */
-  broke(): Promise<boolean>;
+  /** The line broke, with a code of RFC 6455; resolves to whether trying again makes sense. */
+  broke(code: number): Promise<boolean>;
 }
 
 /** How long to wait before a try: doubling, and spread so that a fleet does not return at once. */
@@ -72,7 +73,7 @@ export class LiveLine {
       this.expectWord();
       this.hear(JSON.parse(message.data) as Record<string, unknown>);
     };
-    socket.onclose = () => this.lose(socket);
+    socket.onclose = (event: CloseEvent) => this.lose(socket, event.code);
   }
 
   private hear(message: Record<string, unknown>): void {
@@ -107,18 +108,18 @@ export class LiveLine {
     this.silenceTimer = window.setTimeout(() => {
       // A half-open line may take minutes to close by itself.
       socket?.close();
-      if (socket) this.lose(socket);
+      if (socket) this.lose(socket, NO_WORD);
     }, SILENCE_MS);
   }
 
-  private lose(socket: WebSocket): void {
+  private lose(socket: WebSocket, code: number): void {
     if (socket !== this.socket || this.ended) return;
     this.socket = null;
     this.retryTimer = undefined;
     clearTimeout(this.silenceTimer);
     const delayMs = retryDelayMs(this.tries, Math.random());
     this.tries += 1;
-    void this.listener.broke().then((again) => {
+    void this.listener.broke(code).then((again) => {
       if (this.ended || !again) return;
       this.retryTimer = window.setTimeout(() => this.connect(), delayMs);
     });

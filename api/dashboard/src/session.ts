@@ -8,12 +8,20 @@ import type { Cursor, Latest } from "./model";
 import * as store from "./store";
 
 const SITES_AGAIN_MS = 15_000;
+/** The centre closes a line with this when its client should load everything again. */
+const BEGIN_ANEW = 1013;
 const SITE_KEPT_AS = "groundwatch.site";
 
 /** Why the last attempt to sign in failed. */
 export const signInError = signal<api.ApiError | null>(null);
 
+/** What the page waits for while there is nothing to show yet. */
+export type Waiting = "loading" | "no_sites" | "unreachable" | "failing";
+export const waiting = signal<Waiting>("loading");
+
 let liveLine: LiveLine | null = null;
+/** Counts attempts to get at a live site; whatever belongs to an older one comes to nothing. */
+let attempt = 0;
 
 /** Take the one-time code out of the address at once, so that it stays in no history. */
 export function takeCode(): string | null {
@@ -45,6 +53,7 @@ export async function leave(): Promise<void> {
 }
 
 function signedOut(): void {
+  attempt += 1;
   liveLine?.end();
   liveLine = null;
   batch(() => {
@@ -55,48 +64,59 @@ function signedOut(): void {
 
 /** Load what there is to see; without a session, ask for one; without a centre, keep trying. */
 async function enter(): Promise<void> {
+  attempt += 1;
+  const mine = attempt;
   for (let tries = 0; ; tries += 1) {
     try {
       const [clock, sites] = await Promise.all([api.clock(), api.sites()]);
+      if (mine !== attempt) return;
       setClock(clock.nowMs, clock.rate);
       store.sites.value = sites;
       store.session.value = "signed_in";
       const kept = localStorage.getItem(SITE_KEPT_AS);
       const chosen = sites.find((one) => one.site === kept) ?? sites[0];
       if (chosen) {
-        await watchSite(chosen.site);
+        await watchSite(chosen.site, mine);
         return;
       }
+      waiting.value = "no_sites";
     } catch (error) {
+      if (mine !== attempt) return;
       if ((error as api.ApiError).status === 401) {
         signedOut();
         return;
       }
+      waiting.value = (error as api.ApiError).status === 0 ? "unreachable" : "failing";
     }
-    // No answer yet, or a centre that no site has reached yet.
-    await new Promise((resolve) => setTimeout(resolve, retryDelayMs(tries, Math.random())));
+    await pause(retryDelayMs(tries, Math.random()));
+    if (mine !== attempt) return;
   }
 }
 
-export async function watchSite(site: string): Promise<void> {
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function watchSite(site: string, mine: number): Promise<void> {
   liveLine?.end();
   liveLine = null;
   localStorage.setItem(SITE_KEPT_AS, site);
   if (store.siteKey.value !== site) store.forgetSite();
   store.siteKey.value = site;
-  const cursor = await loadSite(site);
-  if (store.siteKey.value === site) liveLine = new LiveLine(listenerFor(site, cursor));
+  const cursor = await loadSite(site, mine);
+  if (mine === attempt) liveLine = new LiveLine(listenerFor(site, cursor));
 }
 
-async function loadSite(site: string): Promise<Cursor> {
+async function loadSite(site: string, mine: number): Promise<Cursor> {
   const [channels, latest, open] = await Promise.all([
     api.channels(site),
     api.latest(site),
     api.openAlarms(site),
   ]);
-  if (store.siteKey.value === site) {
-    store.takeSite(channels, open.alarms, open.notShown);
-    store.takeLatest(latest);
+  if (mine === attempt) {
+    batch(() => {
+      store.takeSite(channels, open.alarms, open.notShown);
+      store.takeLatest(latest);
+      waiting.value = "loading"; // Whatever was waited for is here.
+    });
   }
   return open.cursor;
 }
@@ -138,7 +158,7 @@ function listenerFor(site: string, from: Cursor): LiveListener {
     },
     measured: (rows: Latest[]) => store.takeLatest(rows),
     ticked: followClock,
-    async broke() {
+    async broke(code) {
       wasCut = true;
       if (store.line.value.state !== "reconnecting") {
         store.line.value = { state: "reconnecting", sinceMs: readNowMs() };
@@ -151,6 +171,13 @@ function listenerFor(site: string, from: Cursor): LiveListener {
           signedOut();
           return false;
         }
+      }
+      if (code === BEGIN_ANEW) {
+        // Perhaps the database was restored: by our cursor, what is new could be taken for old.
+        const mine = attempt;
+        await pause(retryDelayMs(2, Math.random())); // Not all pages at once.
+        if (mine === attempt) void enter();
+        return false;
       }
       return true;
     },

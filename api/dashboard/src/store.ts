@@ -67,6 +67,9 @@ export function takeSite(
     channels.value = new Map(taken.map((one) => [one.channel, one]));
     alarms.value = new Map(open.map((one) => [one.occurrence, one]));
     alarmsNotShown.value = notShown;
+    // The newest that is known may be of a database that has been restored to an older state.
+    for (const known of latestByChannel.values()) known.value = null;
+    newestSampledMs.value = null;
     isLoaded.value = true;
   });
 }

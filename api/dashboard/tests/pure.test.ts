@@ -186,11 +186,13 @@ test("only the centre's word says that nothing was acknowledged", () => {
   assert.deepEqual([of(404, "unknown_alarm"), of(409, "rejected")], ["unknown", "rejected"]);
 });
 
+const CUT = { code: 1006 };
+
 class FakeSocket {
   static readonly all: FakeSocket[] = [];
   onopen = (): void => undefined;
   onmessage = (_: { data: string }): void => undefined;
-  onclose = (): void => undefined;
+  onclose = (_: { code: number }): void => undefined;
 
   constructor() {
     FakeSocket.all.push(this);
@@ -253,17 +255,17 @@ test("after a cut, limits are the centre's present ones, and another journal is 
   FakeSocket.all[0]!.greet(7);
   const before = channels.value;
 
-  FakeSocket.all[0]!.onclose();
+  FakeSocket.all[0]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 2);
   FakeSocket.all[1]!.greet(7);
-  FakeSocket.all[1]!.onclose();
+  FakeSocket.all[1]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 3);
   assert.equal(channels.value, before);
   centre.red = 5;
   FakeSocket.all[2]!.greet(7);
   await until(() => red() === 5);
 
-  FakeSocket.all[2]!.onclose();
+  FakeSocket.all[2]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 4);
   centre.number = 1;
   FakeSocket.all[3]!.greet(1);

@@ -3,6 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { isLoaded, line, session, siteSummary } from "../store";
 import { route } from "../route";
+import { waiting } from "../session";
 import { say } from "../words";
 import { AcknowledgeDialog } from "./acknowledge";
 import { Announcement } from "./announcement";
@@ -26,10 +27,28 @@ export function Page() {
       </a>
       <Header />
       <LostConnection />
-      {isLoaded.value ? <View /> : <main class="loading" id="content">{say().signIn.loading}</main>}
+      {isLoaded.value ? <View /> : <Waiting />}
       <AcknowledgeDialog />
       <Announcement />
     </div>
+  );
+}
+
+/** Says what is waited for; it is tried again by itself. */
+function Waiting() {
+  const words = say().signIn;
+  const texts = {
+    loading: words.loading,
+    no_sites: words.noSites,
+    unreachable: words.unreachable,
+    failing: words.failing,
+  };
+  return (
+    <main class="loading" id="content">
+      <p role="status" data-testid="waiting">
+        {texts[waiting.value]}
+      </p>
+    </main>
   );
 }
 

@@ -37,6 +37,7 @@ export const en = {
     refused: "This was not accepted.",
     unreachable: "The centre does not answer. Is it running, and is the network up?",
     loading: "Loading …",
+    failing: "The centre answers, but cannot do its work just now. It is tried again by itself.",
     noSites: "The centre answers, but no site has been taken into operation yet.",
   },
 

@@ -38,6 +38,7 @@ export const zh: Words = {
     refused: "登录未被接受。",
     unreachable: "监测中心没有应答。请检查服务是否运行、网络是否畅通。",
     loading: "正在加载…",
+    failing: "监测中心有应答，但暂时无法工作，正在自动重试。",
     noSites: "监测中心已应答，但尚无矿山投入运行。",
   },
 
