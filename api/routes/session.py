@@ -1,16 +1,21 @@
 """Signing in and out: a browser exchanges a one-time code or a token for a cookie."""
 
+import psycopg
 from fastapi import APIRouter, Request, Response
 from psycopg import AsyncConnection
 
 from api.credentials import COOKIE, credential_of, origin_of
-from api.errors import ApiError
+from api.errors import DATABASE_ERRORS, ApiError
 from api.parts import Parts, PartsDep
 from api.views import SessionInput, SessionView
 from historian import tokens
 from historian.tokens import Scope
 
 SESSION_LABEL = "session"
+NOT_ENDED = (
+    "This browser is signed out, but the database does not take it down just now: the session "
+    "ends by itself within 12 hours, or with `groundwatch tokens --revoke`."
+)
 SESSION_LIFETIME_S = 12 * 3600  # A shift and a little; then one signs in again.
 
 router = APIRouter(prefix="/api/v1/session")
@@ -49,16 +54,24 @@ async def sign_in(
     return SessionView(scope=scope)
 
 
-@router.delete("", status_code=204, summary="Sign out")
-async def sign_out(parts: PartsDep, request: Request, response: Response) -> None:
-    """End the session of the cookie, also for whoever has copied it."""
+@router.delete("", status_code=204, summary="Sign out", response_class=Response)
+async def sign_out(parts: PartsDep, request: Request) -> Response:
+    """End the session of the cookie, also for whoever has copied it.
+
+    The browser forgets the cookie in any case; 503 says that a copy of it would still be good.
+    """
     credential = credential_of(request.scope["headers"])
+    response = Response(status_code=204)
     if credential is not None and credential.by_cookie:
-        async with parts.pool.connection() as conn:
-            token = await tokens.verify_token(conn, credential.token)
-            if token is not None and token.label == SESSION_LABEL:
-                await tokens.revoke_token(conn, token.token_id)
+        try:
+            async with parts.pool.connection() as conn:
+                token = await tokens.verify_token(conn, credential.token)
+                if token is not None and token.label == SESSION_LABEL:
+                    await tokens.revoke_token(conn, token.token_id)
+        except (*DATABASE_ERRORS, psycopg.Error):  # Away, or it takes nothing.
+            response = ApiError(503, "session_not_ended", NOT_ENDED).response()
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    return response
 
 
 async def _proved(

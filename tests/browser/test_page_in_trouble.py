@@ -108,3 +108,21 @@ async def test_after_a_restoration_the_page_shows_what_the_database_holds(
     )
     await expect(row).to_have_count(3)
     await expect(row.and_(page.locator('[data-occurrence^="crack-0/"]'))).to_have_count(0)
+
+
+async def test_who_cannot_be_signed_out_yet_is_told(centre: Centre, page: Page) -> None:
+    async def cut(route: Route) -> None:
+        if route.request.method == "DELETE":
+            await route.abort()
+        else:
+            await route.continue_()
+
+    await sign_in(page, centre)
+    await page.route("**/session", cut)
+    await page.get_by_test_id("sign-out").click()
+    told = page.get_by_test_id("signing-out")
+    await expect(told).to_contain_text("not signed out yet", timeout=SOON_MS)
+    assert await page.context.cookies()
+    await page.unroute("**/session")
+    await expect(told).to_have_count(0, timeout=SOON_MS)
+    assert await page.context.cookies() == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from api_centre import Centre, running_centre
+from psycopg.errors import ReadOnlySqlTransaction
 
 from api.credentials import COOKIE
 from historian import tokens
@@ -40,6 +41,21 @@ async def test_a_code_opens_one_session_and_signing_out_ends_it(centre: Centre) 
         assert COOKIE not in browser.cookies
     async with centre.client(copied) as thief:
         assert (await thief.get("/api/v1/sites")).status_code == 401
+
+
+async def test_a_browser_is_signed_out_although_the_database_takes_nothing(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> bool:
+        raise ReadOnlySqlTransaction
+
+    own = {"origin": centre.url}
+    async with centre.client(None) as browser:
+        await browser.post("/api/v1/session", json={"token": centre.viewer})
+        monkeypatch.setattr(tokens, "revoke_token", away)
+        answer = await browser.delete("/api/v1/session", headers=own)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "session_not_ended")
+        assert COOKIE not in browser.cookies
 
 
 @pytest.mark.parametrize("encrypted", [True, False])

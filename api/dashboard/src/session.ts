@@ -36,20 +36,45 @@ export async function begin(code: string | null): Promise<void> {
 }
 
 export async function trySignIn(proof: { code: string } | { token: string }): Promise<boolean> {
+  attempt += 1; // Whoever signs in does not want to be signed out any more,
+  await signOutRequest.catch(() => undefined); // and not by what is still on its way.
   try {
     await api.signIn(proof);
   } catch (error) {
     signInError.value = error as api.ApiError;
+    if (signingOut.value === "not_reached") void leave();
     return false;
   }
   signInError.value = null;
+  signingOut.value = "done";
   await enter();
   return true;
 }
 
+/** What became of signing out, for as long as that is not as it should be. */
+export type SigningOut = "done" | "not_reached" | "not_ended";
+export const signingOut = signal<SigningOut>("done");
+
+let signOutRequest: Promise<void> = Promise.resolve();
+
+/** Sign out. Only the centre can take the cookie away, so it is asked until it has answered. */
 export async function leave(): Promise<void> {
-  await api.signOut().catch(() => undefined);
   signedOut();
+  const mine = attempt;
+  for (let tries = 0; mine === attempt; tries += 1) {
+    try {
+      signOutRequest = api.signOut();
+      await signOutRequest;
+      if (mine === attempt) signingOut.value = "done";
+      return;
+    } catch (error) {
+      if (mine !== attempt) return;
+      const { code } = error as api.ApiError;
+      signingOut.value = code === "session_not_ended" ? "not_ended" : "not_reached";
+      if (signingOut.value === "not_ended") return; // The cookie is gone, which named the session.
+    }
+    await pause(retryDelayMs(tries, Math.random()));
+  }
 }
 
 function signedOut(): void {

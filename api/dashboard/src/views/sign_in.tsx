@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { Logo } from "../icons";
-import { signInError, trySignIn } from "../session";
+import { signInError, signingOut, trySignIn } from "../session";
 import { say } from "../words";
 import { LookTools } from "./header";
 
@@ -27,6 +27,11 @@ export function SignIn() {
         <h1>
           <Logo /> Groundwatch
         </h1>
+        {signingOut.value !== "done" && (
+          <p class="problem" role="alert" data-testid="signing-out">
+            {signingOut.value === "not_reached" ? words.stillSignedIn : words.notEnded}
+          </p>
+        )}
         <p>{words.explanation}</p>
         <label>
           {words.token}

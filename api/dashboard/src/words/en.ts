@@ -34,6 +34,10 @@ export const en = {
       "Open the sign-in link that Groundwatch printed when it started, or paste an access token.",
     token: "Access token",
     submit: "Sign in",
+    stillSignedIn:
+      "You are not signed out yet: the centre does not answer, and whoever uses this browser could go on in your name. It is tried again: stay until this message has gone.",
+    notEnded:
+      "This browser is signed out. The centre could not take that down, so a copy of the session would be good for up to 12 hours.",
     refused: "This was not accepted.",
     unreachable: "The centre does not answer. Is it running, and is the network up?",
     loading: "Loading …",

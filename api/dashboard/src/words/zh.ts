@@ -35,6 +35,9 @@ export const zh: Words = {
     explanation: "请打开 Groundwatch 启动时给出的登录链接，或粘贴访问令牌。",
     token: "访问令牌",
     submit: "登录",
+    stillSignedIn:
+      "尚未退出：监测中心没有应答，使用此浏览器的人仍可以您的名义操作。正在自动重试，请等到此提示消失后再离开。",
+    notEnded: "此浏览器已退出。但监测中心未能登记，该会话的副本最长 12 小时内仍然有效。",
     refused: "登录未被接受。",
     unreachable: "监测中心没有应答。请检查服务是否运行、网络是否畅通。",
     loading: "正在加载…",
