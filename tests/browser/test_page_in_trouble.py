@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from api_centre import SITE, SITE_FILE, Centre, running_centre
 from browser.window import SOON_MS, fresh_window, need_chromium
-from ground import START_US
+from ground import START_US, transition
 from live_lines import raises
 from playwright.async_api import Page, Route, WebSocket, expect
 
+from alarms.transition import AlarmKind, AlarmState, Change
 from api.settings import PAGE
 from historian import tokens
 from historian.registry import register_site
@@ -126,3 +127,28 @@ async def test_who_cannot_be_signed_out_yet_is_told(centre: Centre, page: Page) 
     await page.unroute("**/session")
     await expect(told).to_have_count(0, timeout=SOON_MS)
     assert await page.context.cookies() == []
+
+
+async def test_the_notice_of_a_red_stays_until_somebody_answers_for_it(
+    centre: Centre, page: Page
+) -> None:
+    await sign_in(page, centre)
+    await expect(page.get_by_test_id("connection-state")).to_have_attribute(
+        "data-state", "connected", timeout=SOON_MS
+    )
+    await page.goto(f"{centre.url}/#/structures/north-dam")
+    await centre.flush(transition(Change.RAISE, "red", at_s=0, of="crack-1-opening"))
+    notice, said = page.get_by_test_id("notice"), page.get_by_test_id("announcement")
+    await expect(notice.locator(".badge")).to_have_text("Red", timeout=SOON_MS)
+    for kind, words in ((AlarmKind.TECHNICAL, "Technical fault"), (AlarmKind.PROCESS, "Blue")):
+        await centre.flush(
+            transition(Change.RAISE, "blue", at_s=1, of="p-101-pressure", rule=kind, kind=kind)
+        )
+        await expect(said).to_contain_text(words, timeout=SOON_MS)
+        await expect(notice.locator(".badge")).to_have_text("Red")
+    await centre.flush(
+        transition(
+            Change.ACKNOWLEDGE, "red", at_s=2, of="crack-1-opening", state=AlarmState.ACKNOWLEDGED
+        )
+    )
+    await expect(notice.locator(".badge")).to_have_text("Blue", timeout=SOON_MS)

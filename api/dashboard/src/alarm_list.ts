@@ -33,6 +33,24 @@ export function byUrgency(a: Alarm, b: Alarm): number {
   );
 }
 
+/** What names an alarm at its level: after a rise it is something new to look at. */
+export const noticeKey = (alarm: Alarm): string => `${alarm.occurrence} ${levelShown(alarm)}`;
+
+/** Of what nobody has acknowledged and nobody has put away, the worst, then the newest. */
+export function mostNoticeable(
+  alarms: Iterable<Alarm>,
+  putAway: ReadonlySet<string>,
+): Alarm | null {
+  const waiting = [...alarms].filter(
+    (alarm) =>
+      alarm.kind === "process" &&
+      (alarm.state === "unacknowledged" || alarm.state === "returned_unacknowledged") &&
+      !putAway.has(noticeKey(alarm)),
+  );
+  waiting.sort((a, b) => levelShown(b) - levelShown(a) || byUrgency(a, b));
+  return waiting[0] ?? null;
+}
+
 export interface Filters {
   readonly level: Level | null;
   readonly kind: AlarmKind | null;

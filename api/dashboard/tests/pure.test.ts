@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError, unansweredOf } from "../src/api";
-import { byUrgency, levelSinceMs, NO_FILTERS, passes } from "../src/alarm_list";
+import {
+  byUrgency,
+  levelSinceMs,
+  mostNoticeable,
+  NO_FILTERS,
+  noticeKey,
+  passes,
+} from "../src/alarm_list";
 import { verticalRange } from "../src/chart/scale";
 import { append, gapsOf, joinTail, type Series, seriesOf } from "../src/chart/series";
 import { retryDelayMs } from "../src/live";
@@ -41,6 +48,22 @@ test("alarms that a full list leaves out are counted", () => {
   const one = { occurrence: "a", kind: "process", state: "unacknowledged" };
   assert.equal(alarmsOf({ alarms: [one], total: 1001, cursor: {} }).notShown, 1000);
   assert.equal(alarmsOf({ alarms: [one], total: 1, cursor: {} }).notShown, 0);
+});
+
+test("the worst that waits is noticed, whatever comes after it", () => {
+  const red = alarm({ occurrence: "red", level: 4, changedMs: 1 });
+  const others = [
+    alarm({ occurrence: "blue", level: 1, changedMs: 2 }),
+    alarm({ occurrence: "technical", kind: "technical", level: 4, changedMs: 3 }),
+    alarm({ occurrence: "answered", state: "acknowledged", level: 4, changedMs: 4 }),
+  ];
+  const back = { ...red, state: "returned_unacknowledged", level: 0, worstLevel: 4 } as const;
+  assert.equal(mostNoticeable([...others, red], new Set())?.occurrence, "red");
+  assert.equal(mostNoticeable([...others, back], new Set())?.occurrence, "red");
+  assert.equal(mostNoticeable([...others, red], new Set([noticeKey(red)]))?.occurrence, "blue");
+  assert.equal(mostNoticeable(others.slice(1), new Set()), null);
+  const risen = { ...red, level: 3 } as const;
+  assert.equal(mostNoticeable([red], new Set([noticeKey(risen)]))?.occurrence, "red");
 });
 
 test("a returned alarm is found by the level that it had reached", () => {
