@@ -1,6 +1,7 @@
 """The page when things are not as they should be, in a real Chromium on a real API."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from telemetry.plan import plan_of
 from telemetry.site_file import read_site_text
 
 pytestmark = pytest.mark.browser
+RED = re.compile(r"\bRed\b")  # And not "measured".
 
 
 @pytest.fixture
@@ -152,3 +154,24 @@ async def test_the_notice_of_a_red_stays_until_somebody_answers_for_it(
         )
     )
     await expect(notice.locator(".badge")).to_have_text("Blue", timeout=SOON_MS)
+
+
+async def test_a_channels_level_is_told_in_words_to_those_who_listen(
+    centre: Centre, page: Page
+) -> None:
+    await centre.flush(transition(Change.RAISE, "red", at_s=0, of="crack-1-opening"))
+    await sign_in(page, centre)
+    card = page.locator('[data-testid="structure-card"][data-structure="east-slope"]')
+    await expect(card.get_by_role("link", name=RED)).to_have_count(1, timeout=SOON_MS)
+    await page.goto(f"{centre.url}/#/structures/east-slope")
+    row = page.locator('[data-testid="channel-row"][data-channel="crack-1-opening"]')
+    await expect(row.get_by_role("link", name=RED)).to_have_count(1)
+
+
+async def test_an_address_that_names_nothing_is_no_blank_page(centre: Centre, page: Page) -> None:
+    await sign_in(page, centre)
+    await expect(page.get_by_test_id("structure-card").first).to_be_visible(timeout=SOON_MS)
+    await page.goto(f"{centre.url}/#/structures/%")
+    await expect(page.get_by_text("There is no such structure.")).to_be_visible(timeout=SOON_MS)
+    await page.reload()
+    await expect(page.get_by_text("There is no such structure.")).to_be_visible(timeout=SOON_MS)

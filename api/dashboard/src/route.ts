@@ -18,12 +18,21 @@ export function routeOf(hash: string): Route {
   const [view, structure, channel] = hash
     .replace(/^#\/?/, "")
     .split("/")
-    .map((part) => decodeURIComponent(part));
+    .map(decoded);
   if (view === "alarms") return { view };
   if (view === "structures" && structure) {
     return { view: "structure", structure, channel: channel || null };
   }
   return { view: "overview" };
+}
+
+/** A part that is no encoding of anything stands for itself, and names nothing. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export const OVERVIEW = "#/";

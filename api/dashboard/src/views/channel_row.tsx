@@ -1,13 +1,12 @@
 // One channel of a structure: its name, how near it is to its limits, and its newest value.
 
-import { LevelShape } from "../icons";
 import { type Channel, LEVEL_KEYS } from "../model";
 import { type Step, nearestLimit, nearness, stepsOf } from "../nearness";
 import { structureLink } from "../route";
 import { unitText, valueText } from "../format";
 import { latestOfChannel, levelByChannel } from "../store";
 import { channelName } from "../words";
-import { doubtOf } from "./marks";
+import { doubtOf, LevelSign } from "./marks";
 
 const GAUGE_WIDTH = 84;
 
@@ -28,7 +27,7 @@ export function ChannelRow({ channel, isChosen }: { channel: Channel; isChosen: 
         aria-current={isChosen ? "true" : undefined}
       >
         <span class="name">
-          {level > 0 && <LevelShape level={level} />}
+          <LevelSign level={level} />
           {channelName(channel)}
         </span>
         {doubt ? (

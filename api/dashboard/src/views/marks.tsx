@@ -35,6 +35,17 @@ export function LevelBadge({
   );
 }
 
+/** A level that stands, beside a name or a value: a shape to see, a word to hear. */
+export function LevelSign({ level }: { level: Level }) {
+  if (level === 0) return null;
+  return (
+    <>
+      <LevelShape level={level} />
+      <span class="unseen">{say().levels[LEVEL_KEYS[level]]} </span>
+    </>
+  );
+}
+
 /** A structure's worst level; without current data of what is judged "normal" would be a guess. */
 export function StructureLevel({
   level,

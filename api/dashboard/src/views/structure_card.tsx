@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { nowMs, rate, usualSpanS } from "../clock";
-import { KindIcon, LevelShape } from "../icons";
+import { KindIcon } from "../icons";
 import { keyChannels } from "../key_channels";
 import type { Channel, Structure } from "../model";
 import { structureLink } from "../route";
@@ -17,7 +17,7 @@ import {
   weighed,
 } from "../store";
 import { channelName, inWords, say } from "../words";
-import { doubtOf, FreshnessLine, StructureLevel } from "./marks";
+import { doubtOf, FreshnessLine, LevelSign, StructureLevel } from "./marks";
 
 const KEY_CHANNELS = 5;
 const CHOOSE_AGAIN_MS = 600_000;
@@ -104,7 +104,7 @@ function KeyChannel({ channel, spanS }: { channel: Channel; spanS: number }) {
         </span>
         {!isInWords && <Sparkline channel={channel} spanS={spanS} level={level} />}
         <span class={`value${doubt ? " doubtful" : ""}`} title={isInWords ? text : undefined}>
-          {level > 0 && <LevelShape level={level} />}
+          <LevelSign level={level} />
           <span class="text">{text}</span>
           {unit && <small>{unit}</small>}
         </span>
