@@ -52,6 +52,13 @@ USE_CODE = """
 FORGET_CODES = """
     delete from sign_in_code where used_at is not null or expires_at <= clock_timestamp()
 """
+# A token that was made by hand is kept, because the list of tokens tells when it ended; sessions
+# come by the dozen every day. None is the parent of another.
+FORGET_SESSIONS = """
+    delete from token
+    where label = %s and expires_at < clock_timestamp() - make_interval(secs => %s)
+"""
+SESSION_LABEL = "session"
 
 
 class Scope(StrEnum):
@@ -163,6 +170,11 @@ async def use_sign_in_code(conn: AsyncConnection[Any], code: str) -> Scope | Non
 async def forget_sign_in_codes(conn: AsyncConnection[Any]) -> int:
     """Forget codes that are used or expired: neither can be used again. Return how many."""
     return (await conn.execute(FORGET_CODES)).rowcount
+
+
+async def forget_sessions(conn: AsyncConnection[Any], *, older_than_s: float) -> int:
+    """Forget sessions that expired so long ago; return how many."""
+    return (await conn.execute(FORGET_SESSIONS, (SESSION_LABEL, older_than_s))).rowcount
 
 
 def token_id_of(token: str) -> str | None:

@@ -16,7 +16,7 @@ from alarms.outbox import forget_delivered
 from historian.actions import forget_decided
 from historian.connection import connect, hung_up_after
 from historian.streams import forget_blocks
-from historian.tokens import forget_sign_in_codes
+from historian.tokens import forget_sessions, forget_sign_in_codes
 from ingest.desk import SiteDesk
 from ingest.room import make_room_ahead
 from telemetry.clock import Clock, SharedClock
@@ -56,6 +56,7 @@ async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) ->
     for site_id in sites:
         await forget_blocks(conn, site_id, clock.now_us() - DAY_US)
     await forget_sign_in_codes(conn)
+    await forget_sessions(conn, older_than_s=DAY_S)
     await forget_decided(conn, older_than_s=DAY_S)
     await forget_delivered(conn, older_than_s=MESSAGES_KEPT_S)
 

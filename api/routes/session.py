@@ -9,9 +9,8 @@ from api.errors import DATABASE_ERRORS, ApiError
 from api.parts import Parts, PartsDep
 from api.views import SessionInput, SessionView
 from historian import tokens
-from historian.tokens import Scope
+from historian.tokens import SESSION_LABEL, Scope
 
-SESSION_LABEL = "session"
 NOT_ENDED = (
     "This browser is signed out, but the database does not take it down just now: the session "
     "ends by itself within 12 hours, or with `groundwatch tokens --revoke`."

@@ -44,6 +44,13 @@ MESSAGES = """
         ('given up', null, now() - interval '80 days')
     ) as one (name, delivered_at, given_up_at)
 """
+SESSIONS = """
+    insert into token (token_id, sha256, scope, label, created_at, expires_at, parent) values
+        ('by hand', '', 'viewer', 'made by hand', now(), now() - interval '9 days', null),
+        ('old', '', 'viewer', 'session', now(), now() - interval '25 hours', 'by hand'),
+        ('just over', '', 'viewer', 'session', now(), now() - interval '23 hours', 'by hand'),
+        ('open', '', 'viewer', 'session', now(), now() + interval '1 hour', null)
+"""
 BLOCKS = """
     insert into block (stream_id, seq, hash, flush_id, received_at)
     select stream_id, seq, 'hash', 1, %s from stream, generate_series(%s::int, %s::int) as seq
@@ -85,7 +92,7 @@ async def test_what_nobody_asks_for_any_more_is_forgotten(
         edge_line(bench),
     ):
         site_id = bench.desks[0].ids.site_id
-    for statement in (CODES, ACTIONS, MESSAGES):
+    for statement in (CODES, SESSIONS, ACTIONS, MESSAGES):
         await connection.execute(statement)
     await connection.execute(BLOCKS, [instant_at(NOON_US - 25 * HOUR_US), 1, 3])
     await connection.execute(BLOCKS, [instant_at(NOON_US - 23 * HOUR_US), 4, 5])
@@ -96,6 +103,9 @@ async def test_what_nobody_asks_for_any_more_is_forgotten(
         return [row["name"] for row in await fetch(connection, query)]
 
     assert await left("select convert_from(sha256, 'utf8') as name from sign_in_code") == ["good"]
+    assert await left(
+        "select token_id as name from token where scope = 'viewer' order by token_id"
+    ) == ["by hand", "just over", "open"]
     assert await left("select reason as name from action order by reason") == [
         "new",
         "old but undecided",
