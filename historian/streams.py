@@ -31,7 +31,12 @@ INSERT_BLOCKS = """
     select unnest(%s::integer[]), unnest(%s::bigint[]), unnest(%s::bytea[]),
            unnest(%s::integer[]), %s, unnest(%s::timestamptz[])
 """
-READ_HASHES = "select seq, hash from block where stream_id = %s and seq = any(%s)"
+READ_SETTLED = """
+    select block.hash, declared_lost @> asked.seq and not delivered @> asked.seq
+    from unnest(%s::integer[], %s::bigint[]) with ordinality as asked (stream_id, seq, place)
+    left join stream using (stream_id) left join block using (stream_id, seq)
+    order by place
+"""
 FORGET_BLOCKS = """
     delete from block using stream
     where stream.stream_id = block.stream_id and site_id = %s and received_at < %s
@@ -56,6 +61,14 @@ class BlockWrite:
     hash: bytes
     group_id: int | None  # None: quarantined before its group was known.
     received_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledBlock:
+    """What is known of a number for which nothing more was to come."""
+
+    hash: bytes | None  # None: nothing came, or it was forgotten since.
+    is_lost: bool  # It was declared lost, and nothing has come under it.
 
 
 async def open_stream(
@@ -101,12 +114,16 @@ async def write_blocks(
     )
 
 
-async def block_hashes(
-    connection: AsyncConnection, stream_id: int, seqs: Iterable[int]
-) -> dict[int, bytes]:
-    """Return the hashes of blocks that are still remembered."""
-    cursor = await connection.execute(READ_HASHES, [stream_id, list(seqs)])
-    return dict(await cursor.fetchall())
+async def settled_blocks(
+    connection: AsyncConnection, numbers: Sequence[tuple[int, int]]
+) -> list[SettledBlock]:
+    """Tell for each (stream_id, seq), in order, what is known of the block that had it."""
+    if not numbers:
+        return []
+    cursor = await connection.execute(
+        READ_SETTLED, [[stream_id for stream_id, _ in numbers], [seq for _, seq in numbers]]
+    )
+    return [SettledBlock(known, bool(is_lost)) for known, is_lost in await cursor.fetchall()]
 
 
 async def forget_blocks(connection: AsyncConnection, site_id: int, before_us: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from psycopg import AsyncConnection
@@ -12,7 +12,6 @@ from alarms.checkpoint import encode as encode_state
 from alarms.transition import (
     Acknowledgement,
     CalculatedScans,
-    Happening,
     Inputs,
     Outcome,
     Transition,
@@ -23,7 +22,6 @@ from historian.recorded_scans import body_of
 from historian.scan_rows import ScanWrite
 from historian.streams import (
     BlockWrite,
-    block_hashes,
     record_delivered,
     record_lost,
     write_blocks,
@@ -41,7 +39,8 @@ from historian.writer import (
     write_scans,
 )
 from ingest.desk import SiteDesk
-from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, Prepared, about_edge
+from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, Prepared, RefusedBlock
+from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
 from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
@@ -57,6 +56,7 @@ class Written:
 
     flush_id: int
     scans: ScanOutcome
+    refused: tuple[RefusedBlock, ...]  # In quarantine, repeated blocks among them.
     numbered: tuple[tuple[int, Transition], ...]
     checkpoint: bool
 
@@ -78,13 +78,12 @@ async def write_flush(
     site_id = desk.ids.site_id
     flush_id = await begin_flush(conn, site_id, desk.term)
     acknowledgements = await actions.undecided(conn, site_id)
-    differing = await _differing_repeats(conn, desk, prepared)
-    prepared = replace(prepared, happenings=(*prepared.happenings, *differing))
+    prepared, kept = await compare_repeated(conn, desk, prepared)
     outcome = _step(desk, prepared, acknowledgements)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     calculated = [_calculated(desk, scans) for scans in outcome.calculated]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *calculated])
-    await _write_streams(conn, desk, prepared, flush_id)
+    await _write_streams(conn, desk, prepared, kept, flush_id)
     wild = [write for block in prepared.good for write in _wild(desk, block)]
     inputs = [
         *_inputs(desk, acknowledgements, prepared),
@@ -92,7 +91,8 @@ async def write_flush(
         *unstored_inputs(stored),
     ]
     await write_inputs(conn, site_id, flush_id, inputs)
-    await write_quarantine(conn, site_id, [*_refused(prepared), *_quarantined(prepared)])
+    refused = [*prepared.refused, *kept]
+    await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
     await _write_latest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
     checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
@@ -101,7 +101,7 @@ async def write_flush(
     told = (*(desk.healing or ()), *outcome.transitions)
     numbered = await journal.append(conn, site_id, flush_id, told, now_us)
     await outbox.enqueue(conn, site_id, numbered, destinations)
-    return Written(flush_id, stored, tuple(numbered), checkpoint)
+    return Written(flush_id, stored, tuple(refused), tuple(numbered), checkpoint)
 
 
 def _step(
@@ -117,21 +117,6 @@ def _step(
             ticks=prepared.ticks,
         ),
     )
-
-
-async def _differing_repeats(
-    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared
-) -> list[Happening]:
-    """Find repeated blocks whose number once had other content: a fault, or somebody else."""
-    found: list[Happening] = []
-    for arrival, repeat in prepared.repeated:
-        hashes = await block_hashes(conn, arrival.stream.stream_id, [repeat.seq])
-        differs = hashes.get(repeat.seq, repeat.hash) != repeat.hash
-        if differs and prepared.complaints.may_tell(
-            arrival.stream.edge, "content_differs", arrival.received_us
-        ):
-            found.append(about_edge(desk, arrival, "content_differs", {"seq": repeat.seq}))
-    return found
 
 
 def _tame(desk: SiteDesk, block: GoodBlock) -> list[ScanWrite]:
@@ -180,7 +165,11 @@ def _calculated(desk: SiteDesk, scans: CalculatedScans) -> ScanWrite:
 
 
 async def _write_streams(
-    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, flush_id: int
+    conn: AsyncConnection,
+    desk: SiteDesk,
+    prepared: Prepared,
+    kept: Sequence[RefusedBlock],
+    flush_id: int,
 ) -> None:
     delivered: defaultdict[int, list[Range]] = defaultdict(list)
     lost: defaultdict[int, list[Range]] = defaultdict(list)
@@ -188,6 +177,8 @@ async def _write_streams(
     received = [
         *((one.arrival, one.event, desk.ids.group_ids[one.judged.group]) for one in prepared.good),
         *((one.arrival, one.event, None) for one in prepared.refused),
+        # The number of a block that differs stays with the one that it stands for.
+        *((one.arrival, one.event, None) for one in kept if one.reason == FOUND_AGAIN),
     ]
     for arrival, event, group_id in received:
         stream_id = arrival.stream.stream_id
@@ -228,7 +219,7 @@ def _inputs(
     ]
 
 
-def _refused(prepared: Prepared) -> list[QuarantineWrite]:
+def _refused(refused: Sequence[RefusedBlock]) -> list[QuarantineWrite]:
     return [
         QuarantineWrite(
             received_us=block.arrival.received_us,
@@ -239,7 +230,7 @@ def _refused(prepared: Prepared) -> list[QuarantineWrite]:
             message=block.message,
             content=block.event.content,
         )
-        for block in prepared.refused
+        for block in refused
     ]
 
 

@@ -20,7 +20,7 @@ from telemetry.uplink import BlockReceived, CentreSide, LostDeclared, Repeated
 BYTES_MAX = 64 << 20
 # An open line over which nothing comes for so long delivers no backlog, whatever it announced.
 CATCHING_UP_PAUSE_S = 30.0
-REPEAT_BYTES = 64  # What a repetition or a declared loss counts for.
+ARRIVAL_BYTES = 500  # What an arrival takes besides its content: many may be empty.
 RANGES_TOLD = 5
 
 log = structlog.get_logger()
@@ -128,7 +128,9 @@ class Arrival:
     @property
     def weight(self) -> int:
         """Bytes that it counts for."""
-        return len(self.event.content) if isinstance(self.event, BlockReceived) else REPEAT_BYTES
+        if isinstance(self.event, LostDeclared):
+            return ARRIVAL_BYTES
+        return ARRIVAL_BYTES + len(self.event.content)
 
     @property
     def ranges(self) -> list[Range]:

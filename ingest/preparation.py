@@ -40,7 +40,7 @@ class RefusedBlock:
     """A block that goes to quarantine."""
 
     arrival: Arrival
-    event: BlockReceived
+    event: BlockReceived | Repeated
     reason: str
     message: str
 

@@ -255,10 +255,14 @@ class LostDeclared:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A block that is committed already came again: compare the hash, then acknowledge it."""
+    """A number that is settled already came again: compare the hash, then acknowledge it.
+
+    The content comes with it, because it may be other data than what was settled.
+    """
 
     seq: int
-    hash: bytes
+    content: bytes
+    hash: bytes  # SHA-256 of the content.
 
 
 StreamEvent = BlockReceived | LostDeclared | Repeated
@@ -292,7 +296,7 @@ class CentreSide:
         if isinstance(frame, Lost):
             return [*self._declared(frame), *self._in_order()]
         if frame.seq in self._settled:
-            return [Repeated(frame.seq, hashlib.sha256(frame.content).digest())]
+            return [_repeated(frame)]
         if frame.seq not in self._passed:
             self._hold(frame)
         return [*self._in_order()]
@@ -369,3 +373,7 @@ class CentreSide:
         for first, last in gone:
             self._passed.add(first, last)
         return [LostDeclared(first, last, lost.reason) for first, last in gone]
+
+
+def _repeated(block: Block) -> Repeated:
+    return Repeated(block.seq, block.content, hashlib.sha256(block.content).digest())

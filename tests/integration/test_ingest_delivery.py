@@ -149,6 +149,11 @@ async def test_the_same_number_with_other_content_is_told(
 
     (row,) = await fetch(connection, SCANS, "mine")
     assert row["raw"] == [1.0, 2.0]
+    # It may be data that nobody else has: every one is kept.
+    assert await kept(connection) == [
+        (1, "content_differs", block(PLAN, "levels", [[value, 2.0]])) for value in (3.0, 4.0, 5.0)
+    ]
+    assert [(one.seq, one.reason) for one in line.rejected] == [(1, "content_differs")] * 3
     # The second and the third within the minute are not told again.
     assert await transitions(connection) == [
         ("dam-edge", "content_differs", "raise", "yellow"),
@@ -182,6 +187,34 @@ async def test_declared_losses_are_recorded_and_the_stream_goes_on(
         ("dam-edge", "declared_lost", "raise", "yellow"),
         ("dam-edge", "declared_lost", "clear", "yellow"),
     ]
+
+
+async def test_a_block_that_was_declared_lost_and_comes_after_all_is_kept(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    found = block(PLAN, "levels", [[3.0, 2.0]], first=3)
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as line,
+    ):
+        await line.close()
+        line.spool = {5: block(PLAN, "levels", [[2.0, 2.0]], first=5)}
+        await line.connect()
+        await line.drained()
+        for _ in range(3):
+            line.acknowledged = RangeSet()
+            await line.say(sent_again(3, found))
+            await line.until(lambda: 3 in line.acknowledged)
+        rules = [rule for _, rule, change, _ in await transitions(connection) if change == "raise"]
+
+    assert await kept(connection) == [(3, "found_again", found)]  # The same again is nothing new.
+    assert rules == ["declared_lost", "quarantined_found_again"]
+
+
+async def kept(connection: AsyncConnection) -> list[tuple[int, str, bytes]]:
+    """What is in quarantine."""
+    rows = await fetch(connection, "select seq, reason, content from quarantine order by number")
+    return [(row["seq"], row["reason"], row["content"]) for row in rows]
 
 
 async def test_an_operator_is_answered_within_a_second(

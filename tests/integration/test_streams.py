@@ -9,11 +9,12 @@ from psycopg import AsyncConnection
 
 from historian.streams import (
     BlockWrite,
-    block_hashes,
+    SettledBlock,
     forget_blocks,
     open_stream,
     record_delivered,
     record_lost,
+    settled_blocks,
     write_blocks,
 )
 
@@ -63,9 +64,37 @@ async def test_a_number_is_used_for_one_block_only(
     ]
     await write_blocks(connection, 1, blocks)
 
-    assert await block_hashes(connection, stream, [1, 2, 3]) == {1: b"one", 2: b"two"}
+    assert await hashes(connection, stream) == [b"one", b"two", None]
     with pytest.raises(psycopg.errors.UniqueViolation):
         await write_blocks(connection, 2, [BlockWrite(stream, 2, b"other", 1, START_US)])
 
     assert await forget_blocks(connection, site_id, START_US + SECOND_US) == 1
-    assert await block_hashes(connection, stream, [1, 2]) == {2: b"two"}
+    assert await hashes(connection, stream) == [None, b"two", None]
+
+
+async def hashes(connection: AsyncConnection, stream_id: int) -> list[bytes | None]:
+    settled = await settled_blocks(connection, [(stream_id, seq) for seq in (1, 2, 3)])
+    return [one.hash for one in settled]
+
+
+async def test_what_is_known_of_many_numbers_is_told_in_the_order_of_asking(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    first, second = [
+        (await open_stream(connection, site_id, "dam-edge", epoch)).stream_id
+        for epoch in (EPOCH, NEXT_EPOCH)
+    ]
+    await write_blocks(connection, 1, [BlockWrite(second, 2, b"two", 1, START_US)])
+    await record_delivered(connection, second, [(2, 2), (5, 5)])
+    await record_lost(connection, second, [(3, 5)])
+
+    asked = [(second, 4), (first, 2), (second, 2), (second, 5), (second, 4), (4711, 1)]
+    assert await settled_blocks(connection, asked) == [
+        SettledBlock(None, is_lost=True),
+        SettledBlock(None, is_lost=False),
+        SettledBlock(b"two", is_lost=False),
+        SettledBlock(None, is_lost=False),
+        SettledBlock(None, is_lost=True),
+        SettledBlock(None, is_lost=False),
+    ]
+    assert await settled_blocks(connection, []) == []

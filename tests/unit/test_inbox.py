@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from ingest import inbox
-from ingest.inbox import Arrival, Inbox, Line, Stream
+from ingest.inbox import ARRIVAL_BYTES, Arrival, Inbox, Line, Stream
 from telemetry.frames import Ack, Refusal, decode_centre_frame
 from telemetry.ranges import RangeSet
 from telemetry.uplink import BlockReceived, CentreSide, LostDeclared, Repeated
@@ -35,14 +35,17 @@ def test_looking_takes_nothing_out() -> None:
     for seq in (1, 2, 3):
         box.put(block(of, seq))
 
-    assert [one.ranges for one in box.first(2, 1000, MINE)] == [[(1, 1)], [(2, 2)]]
-    assert [one.ranges for one in box.first(9, 25, MINE)] == [[(1, 1)], [(2, 2)]]
+    assert [one.ranges for one in box.first(2, 9000, MINE)] == [[(1, 1)], [(2, 2)]]
+    assert [one.ranges for one in box.first(9, 2 * (ARRIVAL_BYTES + 10) + 5, MINE)] == [
+        [(1, 1)],
+        [(2, 2)],
+    ]
     assert len(box.first(9, 5, MINE)) == 1  # One at least, or a great block would wait for ever.
     assert len(box) == 3
     assert of.pending == RangeSet([(1, 3)])
 
-    box.drop(box.first(2, 1000, MINE))
-    assert [one.ranges for one in box.first(9, 1000, MINE)] == [[(3, 3)]]
+    box.drop(box.first(2, 9000, MINE))
+    assert [one.ranges for one in box.first(9, 9000, MINE)] == [[(3, 3)]]
     assert len(box) == 1
 
 
@@ -60,15 +63,15 @@ def test_arrivals_of_several_sites_are_looked_at_in_their_order_or_apart() -> No
     for seq, of in enumerate((mine, pit, mine, pit), 1):
         box.put(block(of, seq, heard_s=float(seq)))
 
-    assert [one.ranges[0][0] for one in box.first(3, 1000, ("pit", "mine"))] == [1, 2, 3]
-    assert [one.ranges[0][0] for one in box.first(3, 1000, ("pit",))] == [2, 4]
+    assert [one.ranges[0][0] for one in box.first(3, 9000, ("pit", "mine"))] == [1, 2, 3]
+    assert [one.ranges[0][0] for one in box.first(3, 9000, ("pit",))] == [2, 4]
     assert box.count_of(("pit",)) == 2
-    box.drop(box.first(3, 1000, ("pit", "mine")))
-    assert [one.ranges[0][0] for one in box.first(3, 1000, ("pit", "mine"))] == [4]
+    box.drop(box.first(3, 9000, ("pit", "mine")))
+    assert [one.ranges[0][0] for one in box.first(3, 9000, ("pit", "mine"))] == [4]
 
 
 async def test_lines_wait_while_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "BYTES_MAX", 100)
+    monkeypatch.setattr(inbox, "BYTES_MAX", 2 * ARRIVAL_BYTES + 100)
     box, of = Inbox(), stream()
     box.put(block(of, 1, 60))
     await asyncio.wait_for(box.wait_for_room("mine"), 1)
@@ -79,7 +82,7 @@ async def test_lines_wait_while_it_is_full(monkeypatch: pytest.MonkeyPatch) -> N
     assert not waiting.done()
     await asyncio.wait_for(box.wait_for_room("pit"), 1)  # Another site has room of its own.
 
-    box.drop(box.first(1, 1000, MINE))
+    box.drop(box.first(1, 9000, MINE))
     await asyncio.wait_for(waiting, 1)
 
 
@@ -90,14 +93,14 @@ def test_after_a_commit_of_unknown_outcome_only_the_rest_is_tried_again() -> Non
         BlockReceived(1, b"", b""),
         LostDeclared(2, 3, "full"),
         BlockReceived(4, b"", b""),
-        Repeated(1, b""),
+        Repeated(1, b"", b""),
     ):
         box.put(Arrival(of, event, 0, 0.0))
     of.delivered = RangeSet([(1, 2)])  # As the database says; of the loss only half is there.
 
     box.drop_delivered("mine")
 
-    assert [type(one.event) for one in box.first(9, 1000, MINE)] == [
+    assert [type(one.event) for one in box.first(9, 9000, MINE)] == [
         LostDeclared,
         BlockReceived,
         Repeated,
@@ -136,7 +139,7 @@ def test_what_is_read_again_and_still_there_changes_nothing_else() -> None:
 
     assert of.line is line
     assert frames_of(line) == [Ack([(5, 5)])]
-    assert [one.ranges for one in box.first(9, 1000, MINE)] == [[(6, 6)]]
+    assert [one.ranges for one in box.first(9, 9000, MINE)] == [[(6, 6)]]
 
 
 def test_a_delivery_that_is_undone_ends_the_line_and_what_came_over_it() -> None:
@@ -152,7 +155,7 @@ def test_a_delivery_that_is_undone_ends_the_line_and_what_came_over_it() -> None
     assert frames_of(line) == [None]
     assert (of.delivered, of.pending) == (RangeSet([(1, 2)]), RangeSet())
     box.put(block(of, 3))  # The edge was quick.
-    assert [(one.stream is of, one.ranges) for one in box.first(9, 1000, MINE)] == [
+    assert [(one.stream is of, one.ranges) for one in box.first(9, 9000, MINE)] == [
         (False, [(1, 1)]),
         (True, [(3, 3)]),
     ]
@@ -169,3 +172,15 @@ def test_an_edge_that_is_slow_to_call_again_finds_nothing_of_the_undone_delivery
     box.drop_delivered("mine")
 
     assert len(box) == 0
+
+
+def test_empty_blocks_and_repetitions_fill_it_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "BYTES_MAX", 4 * ARRIVAL_BYTES)
+    box, of = Inbox(), stream()
+    for seq in (1, 2):
+        box.put(block(of, seq, 0))
+    box.put(Arrival(of, Repeated(1, bytes(ARRIVAL_BYTES - 1), b""), 0, 0.0))
+    assert box.has_room("mine")
+
+    box.put(Arrival(of, Repeated(1, b"1", b""), 0, 0.0))
+    assert not box.has_room("mine")

@@ -93,9 +93,9 @@ def test_a_repeated_block_is_told_from_a_changed_one() -> None:
     centre.committed([(1, 1)])
     (same,) = centre.received(frames[1])
     (changed,) = centre.received(frames[2])
-    assert same == Repeated(1, first.hash)
+    assert same == Repeated(1, b"one", first.hash)
     assert isinstance(changed, Repeated)
-    assert changed.hash != first.hash
+    assert (changed.content, changed.hash != first.hash) == (b"other", True)
 
 
 def test_a_lost_acknowledgement_is_made_up_for_by_the_next() -> None:

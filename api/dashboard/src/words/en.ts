@@ -163,6 +163,7 @@ export const en = {
     unknown_group: "scan group is not in the site file",
     unknown_layout: "channels do not match the site file",
     not_storable: "database cannot store it",
+    found_again: "block was declared lost and has come after all",
   },
 
   acknowledge: {

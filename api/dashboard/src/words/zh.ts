@@ -158,6 +158,7 @@ export const zh: Words = {
     unknown_group: "站点文件中没有该采集组",
     unknown_layout: "测点与站点文件不符",
     not_storable: "数据库无法存储",
+    found_again: "数据块曾申报丢失，现又送达",
   },
 
   acknowledge: {
