@@ -115,6 +115,12 @@ class Annunciator:
                 asked,
                 f"the alarm {asked.occurrence} is already acknowledged by {alarm.acknowledged_by}",
             )
+        if asked.risen_to is not None:
+            return None, _refused(
+                asked,
+                f"the alarm {asked.occurrence} has risen to {asked.risen_to} since you looked at "
+                "it: look again, then acknowledge what you see",
+            )
         alarm.acknowledged_by = asked.person
         facts = {
             "person": asked.person,

@@ -50,6 +50,8 @@ class Acknowledgement:
     person: str
     comment: str
     at_us: int
+    seen_number: int | None = None  # The newest journal entry that the person saw of the alarm.
+    risen_to: str | None = None  # A level's name; the alarm has risen to it since then.
 
 
 @dataclass(frozen=True, slots=True)

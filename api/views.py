@@ -274,6 +274,8 @@ class AcknowledgementInput(Input):
     occurrence: ShortText
     person: Person
     comment: Text = ""
+    # The alarm's `number` as the person saw it: a rise after it is not answered for unseen.
+    number: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
 
 class HistoryQuery(Input):

@@ -33,7 +33,14 @@ REJECT_EXPIRED = """
     )
 """
 LOCK_UNDECIDED = """
-    select action_id, body, asked_at from action
+    select action_id, body, asked_at, (
+        select journal.body::jsonb ->> 'level' from journal
+        where journal.site_id = action.site_id
+          and journal.occurrence = action.body ->> 'occurrence'
+          and journal.number > (action.body ->> 'seen_number')::bigint
+          and journal.body::jsonb ->> 'change' in ('raise', 'rise')
+        order by journal.number desc limit 1
+    ) from action
     where site_id = %s and accepted is null and expires_at > clock_timestamp()
     order by asked_at, action_id
     for update skip locked
@@ -67,10 +74,16 @@ async def ask(
     comment: str,
     asked_us: int,
     lifetime_s: float,
+    seen_number: int | None = None,
 ) -> UUID:
-    """Ask for an acknowledgement and wake the ingest that decides it."""
+    """Ask for an acknowledgement and wake the ingest that decides it.
+
+    Whoever says which journal entry was seen is refused when the alarm has risen after it.
+    """
     action_id = uuid4()
-    body = {"occurrence": occurrence, "person": person, "comment": comment}
+    body: dict[str, object] = {"occurrence": occurrence, "person": person, "comment": comment}
+    if seen_number is not None:
+        body["seen_number"] = seen_number
     async with conn.transaction():
         await conn.execute(ASK, (action_id, site_id, Jsonb(body), instant_at(asked_us), lifetime_s))
         await conn.execute(WAKE_INGEST)
@@ -91,8 +104,10 @@ async def undecided(conn: AsyncConnection[Any], site_id: int) -> tuple[Acknowled
             person=body["person"],
             comment=body["comment"],
             at_us=instant_us(asked_at),
+            seen_number=body.get("seen_number"),
+            risen_to=risen_to,
         )
-        for action_id, body, asked_at in await cursor.fetchall()
+        for action_id, body, asked_at, risen_to in await cursor.fetchall()
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from psycopg import AsyncConnection
@@ -12,6 +12,7 @@ from alarms.checkpoint import encode as encode_state
 from alarms.transition import (
     Acknowledgement,
     CalculatedScans,
+    Change,
     Inputs,
     Outcome,
     Transition,
@@ -77,7 +78,7 @@ async def write_flush(
     """
     site_id = desk.ids.site_id
     flush_id = await begin_flush(conn, site_id, desk.term)
-    acknowledgements = await actions.undecided(conn, site_id)
+    acknowledgements = _aware_of_healing(desk, await actions.undecided(conn, site_id))
     prepared, kept = await compare_repeated(conn, desk, prepared)
     outcome = _step(desk, prepared, acknowledgements)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
@@ -102,6 +103,23 @@ async def write_flush(
     numbered = await journal.append(conn, site_id, flush_id, told, now_us)
     await outbox.enqueue(conn, site_id, numbered, destinations)
     return Written(flush_id, stored, tuple(refused), tuple(numbered), checkpoint)
+
+
+def _aware_of_healing(
+    desk: SiteDesk, acknowledgements: tuple[Acknowledgement, ...]
+) -> tuple[Acknowledgement, ...]:
+    """Tell acknowledgements of the rises that stand in no journal yet, but come before them."""
+    risen = {
+        one.occurrence: one.level.name.lower()
+        for one in desk.healing or ()
+        if one.change in (Change.RAISE, Change.RISE)
+    }
+    return tuple(
+        replace(one, risen_to=risen.get(one.occurrence, one.risen_to))
+        if one.seen_number is not None
+        else one
+        for one in acknowledgements
+    )
 
 
 def _step(

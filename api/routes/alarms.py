@@ -77,6 +77,7 @@ async def acknowledge(record: SiteDep, asked: AcknowledgementInput, parts: Parts
             comment=asked.comment,
             asked_us=parts.clock.now_us(),
             lifetime_s=DECISION_S,
+            seen_number=asked.number,
         )
     decision = await _decision(parts, action_id)
     if decision is None or (not decision.accepted and decision.reason == actions.EXPIRED):

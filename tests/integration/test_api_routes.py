@@ -261,7 +261,12 @@ async def test_acknowledging_takes_name_and_comment(
     async with deciding_ingest(centre, postgres_dsn):
         answer = await client.post(
             f"/api/v1/sites/{SITE}/acknowledgements",
-            json={"occurrence": CRACK, "person": "Wang Wei", "comment": "crew on its way"},
+            json={
+                "occurrence": CRACK,
+                "person": "Wang Wei",
+                "comment": "crew on its way",
+                "number": 1,
+            },
         )
         again = await client.post(
             f"/api/v1/sites/{SITE}/acknowledgements",
@@ -274,6 +279,8 @@ async def test_acknowledging_takes_name_and_comment(
     assert alarm["comment"] == "crew on its way"
     assert again.status_code == 409
     assert again.json()["error"]["message"] == "the alarm is already acknowledged by Wang Wei"
+    (seen,) = await centre.fetch("select body ->> 'seen_number' from action where accepted")
+    assert seen == ("1",)
 
 
 async def test_an_acknowledgement_that_nobody_decides_never_counts_later(
@@ -304,6 +311,8 @@ async def test_an_acknowledgement_that_nobody_decides_never_counts_later(
         ({"occurrence": CRACK}, 422),
         ({"occurrence": CRACK, "person": "   "}, 422),
         ({"occurrence": CRACK, "person": "Li Na", "level": "none"}, 422),
+        ({"occurrence": CRACK, "person": "Li Na", "number": -1}, 422),
+        ({"occurrence": CRACK, "person": "Li Na", "number": 2**63}, 422),
         ({"occurrence": CRACK, "person": "Li Na", "comment": "x" * 2001}, 422),
         ({"occurrence": CRACK, "person": "Li\0Na"}, 422),
         ({"occurrence": CRACK, "person": "Li Na", "comment": "seen\0"}, 422),

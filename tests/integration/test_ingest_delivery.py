@@ -16,6 +16,7 @@ from ingest_site import (
 )
 from psycopg import AsyncConnection
 
+from alarms.transition import Decision
 from historian import actions
 from historian.streams import open_stream
 from telemetry.clock import instant_at, real_monotonic_s
@@ -268,6 +269,50 @@ async def test_an_operator_is_answered_within_a_second(
     ]
     (alarm,) = await fetch(connection, "select state, acknowledged_by, comment from alarm")
     assert list(alarm.values()) == ["acknowledged", "Li Wei", "on my way"]
+
+
+async def test_who_saw_a_yellow_does_not_answer_for_the_red(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as line,
+    ):
+        await line.put(block(PLAN, "levels", [[11.0, 2.0]]))
+        await line.drained()
+        await line.put(block(PLAN, "levels", [[21.0, 2.0]], first=2))
+        await line.drained()
+
+        async def asked(seen_number: int) -> Decision:
+            action_id = await actions.ask(
+                connection,
+                site_id=bench.desks[0].ids.site_id,
+                occurrence=f"pond/limit_high/{BEGAN_US + MINUTE_US}",
+                person="Li Wei",
+                comment="",
+                asked_us=bench.clock.now_us(),
+                lifetime_s=10.0,
+                seen_number=seen_number,
+            )
+
+            async def decided() -> bool:
+                return await actions.decision_on(connection, action_id) is not None
+
+            await until_flushed(connection, decided)
+            decision = await actions.decision_on(connection, action_id)
+            assert decision is not None
+            return decision
+
+        of_the_yellow, of_the_red = await asked(1), await asked(2)
+
+    assert not of_the_yellow.accepted
+    assert "has risen to red since you looked at it" in of_the_yellow.reason
+    assert of_the_red.accepted
+    assert [change for _, _, change, _ in await transitions(connection)] == [
+        "raise",
+        "rise",
+        "acknowledge",
+    ]
 
 
 async def test_two_sites_do_not_mix(

@@ -309,6 +309,19 @@ def test_an_acknowledgement_is_decided_before_the_scans_of_its_flush() -> None:
     assert watch.state.alarms == {}
 
 
+def test_a_rise_that_nobody_has_seen_is_not_acknowledged() -> None:
+    watch = pond(limits=[limit(yellow=10.0, red=20.0)])
+    watch.flush(at(1, 21.0))
+    asked = Acknowledgement("a1", f"pond/limit_high/{minute(1)}", "Ada", "", minute(2), 1, "red")
+    outcome = watch.flush(at(2, 21.0), acknowledgements=(asked,))
+    (decision,) = outcome.decisions
+    assert not decision.accepted
+    assert "has risen to red since you looked at it: look again" in decision.reason
+    assert outcome.transitions == ()
+    (alarm,) = watch.state.alarms.values()
+    assert alarm.state is AlarmState.UNACKNOWLEDGED
+
+
 def test_scans_that_are_not_after_the_one_before_are_ignored() -> None:
     watch = pond(limits=[limit(blue=10.0)])
     watch.flush(scans(0, [minute(1), minute(3), minute(2), minute(3)], [1.0, 2.0, 11.0, 11.0]))

@@ -117,6 +117,7 @@ export interface Acknowledgement {
   readonly occurrence: string;
   readonly person: string;
   readonly comment: string;
+  readonly number: number; // Of the newest entry that the person has seen.
 }
 
 /** What is certain about an acknowledgement that was not answered with the alarm. */

@@ -29,6 +29,8 @@ function Dialog({ alarm }: { alarm: Alarm }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const isSending = useSignal(false);
   const problem = useSignal<string | null>(null);
+  // What the person looked at when the dialog opened: the centre refuses if it has risen since.
+  const seen = useSignal(alarm.number);
   // The level may change while the dialog is open: show what is true now.
   const current = alarms.value.get(alarm.occurrence) ?? alarm;
   const channel = channels.value.get(current.channel);
@@ -49,10 +51,14 @@ function Dialog({ alarm }: { alarm: Alarm }) {
     problem.value = null;
     try {
       const { site, occurrence } = alarm;
-      takeAlarm(await api.acknowledge(site, { occurrence, person, comment }));
+      takeAlarm(
+        await api.acknowledge(site, { occurrence, person, comment, number: seen.value }),
+      );
       dialog.current?.close();
     } catch (error) {
       problem.value = problemText(error);
+      // The refusal says to look again; what is shown beside it is what is answered for next.
+      seen.value = current.number;
     }
     isSending.value = false;
   }
