@@ -81,19 +81,41 @@ async def connect(
     return await AsyncConnection.connect(dsn, autocommit=autocommit, **arguments)
 
 
-@contextmanager
-def hung_up_after(connection: AsyncConnection, real_s: float) -> Iterator[None]:
-    """Break a connection when what is done with it inside takes longer than this.
+class Patience:
+    """A timer that hangs a connection up, unless it is renewed or ended before."""
 
+    def __init__(self, connection: AsyncConnection, real_s: float) -> None:
+        self._connection = connection
+        self._real_s = real_s
+        self._timer = self._begin()
+
+    def renew(self) -> None:
+        """Begin to wait anew: there has been progress."""
+        self._timer.cancel()
+        self._timer = self._begin()
+
+    def end(self) -> None:
+        """Wait no more."""
+        self._timer.cancel()
+
+    def _begin(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._real_s, _hang_up, self._connection)
+
+
+@contextmanager
+def hung_up_after(connection: AsyncConnection, real_s: float) -> Iterator[Patience]:
+    """Break a connection when what is done with it inside makes no progress for so long.
+
+    Progress is what renews the patience; without that, the bound is for the whole.
     What waits for the server then fails with OperationalError, as after any other cut. A time-out
     of asyncio's would not do: psycopg then waits again, for the server to say that the statement
     is cancelled, which one that has stopped working never does.
     """
-    timer = asyncio.get_running_loop().call_later(real_s, _hang_up, connection)
+    patience = Patience(connection, real_s)
     try:
-        yield
+        yield patience
     finally:
-        timer.cancel()
+        patience.end()
 
 
 def _hang_up(connection: AsyncConnection) -> None:

@@ -37,6 +37,8 @@ LOOK_AROUND_EVERY_S = 0.25  # For silences and excused ticks, when nothing arriv
 ARRIVAL_BYTES_MAX = 8 << 20
 # The server ends a statement that takes too long, if it still can; this is for one that can't.
 FLUSH_WITHIN_S = STATEMENT_TIMEOUT_S + 15.0
+# For one step of a recovery, which reads a stretch of flushes by three statements at most.
+RECOVERY_STEP_WITHIN_S = 3 * STATEMENT_TIMEOUT_S + 15.0
 FINISH_WITHIN_S = 10.0  # Once told to stop; what is left is not acknowledged, and sent again.
 RECONNECT_S = (0.2, 0.5, 1.0, 2.0)
 
@@ -294,8 +296,10 @@ class Pipeline:
         for desk in desks:
             narrowing = self._narrowings[desk.key]
             try:
-                async with conn.transaction():
-                    await recover(conn, desk)
+                # A replay may take long, but not stand still: the server may have frozen.
+                with hung_up_after(conn, RECOVERY_STEP_WITHIN_S) as patience:
+                    async with conn.transaction():
+                        await recover(conn, desk, patience.renew)
             except Exception as error:
                 if is_away(error, conn):
                     raise

@@ -38,12 +38,16 @@ OCCURRENCES_LOGGED = 10
 log = structlog.get_logger()
 
 
-async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
-    """Set a desk's state to what the database's newest flush left."""
+async def recover(
+    conn: AsyncConnection, desk: SiteDesk, progressed: Callable[[], None] = lambda: None
+) -> None:
+    """Set a desk's state to what the database's newest flush left; tell of each step forward."""
     found = await _from_checkpoint(conn, desk)
     kept_flush_id = found.flush_id
+    progressed()
     async for record in flushes_after(conn, desk.ids.site_id, kept_flush_id):
         await found.take(conn, desk, record)
+        progressed()
         await asyncio.sleep(0)  # A replay may be long, and lines want to be answered.
     state = carried_over(found.state, found.era, era_of(desk, desk.ids.version))
     healing = await _reconciled(conn, desk, state)
@@ -52,6 +56,7 @@ async def recover(conn: AsyncConnection, desk: SiteDesk) -> None:
     desk.healing = healing
     desk.configuration_is_new = found.era.version != desk.ids.version
     for stream in list(desk.streams.values()):  # An edge may come meanwhile.
+        progressed()
         stored = await open_stream(conn, desk.ids.site_id, stream.edge, stream.epoch)
         stream.reread(RangeSet([*stored.delivered, *stored.lost]))
     log.info(

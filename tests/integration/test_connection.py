@@ -101,6 +101,17 @@ async def test_nobody_hangs_up_on_what_was_done_in_time(connection: AsyncConnect
     await connection.execute("select pg_sleep(0.2)")  # Longer than the timer would have run.
 
 
+async def test_progress_renews_the_patience(connection: AsyncConnection) -> None:
+    with hung_up_after(connection, 0.5) as patience:
+        for _ in range(4):
+            await connection.execute("select pg_sleep(0.2)")
+            patience.renew()
+
+        with pytest.raises(psycopg.OperationalError):
+            async with asyncio.timeout(WITHIN_S):
+                await connection.execute("select pg_sleep(60)")
+
+
 class Waiting:
     """The part of a pipeline that operators' actions wake."""
 

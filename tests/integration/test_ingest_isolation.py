@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +26,7 @@ from waiting import until
 from historian.connection import connect
 from historian.partition import WEEK_US
 from ingest import narrowing, pipeline, recovery, room
+from ingest.desk import SiteDesk
 from ingest.room import Room
 from telemetry.clock import instant_at
 from telemetry.ranges import RangeSet
@@ -121,7 +122,7 @@ async def test_a_site_that_cannot_be_recovered_holds_up_no_other(
 ) -> None:
     sound = recovery.recover
 
-    async def recover(conn: AsyncConnection, desk: object) -> None:
+    async def recover(conn: AsyncConnection, desk: object, _progressed: object) -> None:
         if getattr(desk, "key", None) == "pit":
             raise ValueError("planned")
         await sound(conn, desk)  # type: ignore[arg-type]
@@ -140,6 +141,51 @@ async def test_a_site_that_cannot_be_recovered_holds_up_no_other(
             await pit.drained()
 
     assert await transitions(connection, "pit") == [("pond", "limit_high", "raise", "yellow")]
+
+
+async def test_a_recovery_does_not_wait_for_ever_for_a_server_that_has_frozen(
+    postgres_dsn: str,
+    connection: AsyncConnection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "RECOVERY_STEP_WITHIN_S", 0.5)
+    sound = recovery.recover
+    steps: list[int] = []
+    with tempfile.TemporaryDirectory() as short:  # A socket's path must be.
+        async with store_proxy(Path(short), postgres_dsn) as (proxy, dsn):
+
+            async def recover(
+                conn: AsyncConnection, desk: SiteDesk, progressed: Callable[[], None]
+            ) -> None:
+                if len(steps) == 1:
+                    proxy.freeze()
+                steps.append(0)
+
+                def count() -> None:
+                    steps[-1] += 1
+                    progressed()
+
+                await sound(conn, desk, count)
+
+            monkeypatch.setattr(pipeline, "recover", recover)
+            path = write_site(tmp_path, site_document())
+            async with ingest(dsn, path) as bench, edge_line(bench) as mine:
+                await mine.put(levels(1, 11.0))
+                await mine.drained()
+                bench.pipeline._narrowings["mine"].must_recover = True
+                for minute in (2, 3):
+                    await mine.put(levels(minute, 11.0))
+                    await mine.drained()
+            assert len(steps) == 3
+            async with connection.transaction():
+                await connection.execute("delete from checkpoint")
+            async with ingest(dsn, path):
+                pass
+
+    assert steps[1] == 0
+    assert steps[3] > 3  # Each flush is a step that renews the patience.
+    assert await transitions(connection) == [("pond", "limit_high", "raise", "yellow")]
 
 
 async def test_a_stop_does_not_wait_for_a_site_that_fails(
