@@ -23,6 +23,7 @@ from historian.metrics_readers import MetricsReaders
 from historian.tokens import Scope, Token
 from ingest import metrics
 from ingest.inbox import Arrival, Inbox, Line, Stream
+from ingest.read_ahead import read_ahead
 from telemetry.clock import Clock, real_monotonic_s
 from telemetry.frames import (
     FRAME_BYTES_MAX,
@@ -220,15 +221,17 @@ async def _answer(parts: LineParts, connection: ServerConnection) -> None:
     sender = asyncio.create_task(_send(connection, line), name="acknowledge")
     metrics.LINES_OPEN.inc()
     try:
-        async for message in connection:
-            if not await _room_made(parts.inbox, caller.site or "", connection):
-                break  # What was not handed over is sent again.
-            for event in side.received(_binary(message)):
-                if isinstance(event, HelloReceived):
-                    stream = await _greet(parts, caller, side, line, event.hello)
-                elif stream is not None and stream.line is line:
-                    # What still comes over a line that has been replaced is sent again anyway.
-                    _hand_over(parts, stream, event)
+        async with read_ahead(connection) as messages:
+            async for message in messages:
+                # A hello takes no room, and the edge waits for the answer.
+                if stream and not await _room_made(parts.inbox, stream.site, connection):
+                    break  # What was not handed over is sent again.
+                for event in side.received(_binary(message)):
+                    if isinstance(event, HelloReceived):
+                        stream = await _greet(parts, caller, side, line, event.hello)
+                    elif stream is not None and stream.line is line:
+                        # What still comes over a line that has been replaced is sent again anyway.
+                        _hand_over(parts, stream, event)
     except ConnectionClosed:
         pass
     except ProtocolError as error:

@@ -23,6 +23,7 @@ from ingest import line as line_module
 from ingest.inbox import Arrival, Inbox, Stream
 from ingest.line import LineParts, listen, open_line
 from telemetry.clock import MachineClock
+from telemetry.frames import PROTOCOL, Hello, encode_frame
 from telemetry.ranges import RangeSet
 from telemetry.uplink import LostDeclared
 
@@ -155,19 +156,25 @@ async def test_a_line_that_waits_for_room_ends_with_its_server(
         await wait_for_room(site)
 
     monkeypatch.setattr(inbox, "wait_for_room", noted)
-    inbox.put(Arrival(Stream("mine", "dam-edge", UUID(int=1), 1, RangeSet()), LOST, 0, 0.0))
+    stream = Stream("mine", "dam-edge", UUID(int=1), 1, RangeSet())
+    inbox.put(Arrival(stream, LOST, 0, 0.0))
+
+    async def opened(_: Hello) -> Stream:
+        return stream
+
     parts = LineParts(
         inbox=inbox,
         clock=MachineClock(),
         verify=known,
         still_valid=nobody,
-        open_stream=nobody,
+        open_stream=opened,
         greet=lambda *_: None,
     )
     server = await open_line(listen("127.0.0.1", 0), parts)
     port = server.sockets[0].getsockname()[1]
     address = f"ws://127.0.0.1:{port}/edge/v1/mine"
     async with asyncio.timeout(PATIENCE_S), call(address, proxy=None) as line:
+        await line.send(encode_frame(Hello(PROTOCOL, "mine", "dam-edge", stream.epoch, 1, 1)))
         await line.send(b"something")
         await waits.wait()
         server.close()

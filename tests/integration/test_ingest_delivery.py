@@ -3,7 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from ingest_bench import EdgeLine, counted, edge_line, fetch, ingest, transitions, until_flushed
+from ingest_bench import (
+    EdgeLine,
+    counted,
+    edge_line,
+    fetch,
+    ingest,
+    transitions,
+    until_flushed,
+)
 from ingest_site import (
     BEGAN_US,
     MINUTE_US,
