@@ -78,7 +78,10 @@ def _pool(settings: ApiSettings, size: int, timeout_s: float) -> AsyncConnection
         kwargs={
             "autocommit": True,
             **connection_arguments(
-                "api", statement_timeout_s=STATEMENT_TIMEOUT_S, lock_timeout_s=LOCK_TIMEOUT_S
+                settings.dsn,
+                "api",
+                statement_timeout_s=STATEMENT_TIMEOUT_S,
+                lock_timeout_s=LOCK_TIMEOUT_S,
             ),
         },
     )

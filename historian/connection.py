@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TypedDict
 
-from psycopg import AsyncConnection
+import psycopg
+from psycopg import AsyncConnection, pq
+from psycopg.conninfo import conninfo_to_dict
 
 STATEMENT_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 10.0
@@ -42,12 +44,17 @@ class ConnectionArguments(TypedDict):
 
 
 def connection_arguments(
+    dsn: str,
     name: str,
     *,
     statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> ConnectionArguments:
-    """Say how a part of Groundwatch connects; a time-out of 0 means none."""
+    """Say how a part of Groundwatch connects; a time-out of 0 means none.
+
+    What is given to psycopg beside the dsn takes the place of what stands in it, so the user's
+    own options (a search path) are said again, and ours after them.
+    """
     settings = {
         "timezone": "UTC",
         "statement_timeout": f"{round(statement_timeout_s * 1000)}ms",
@@ -57,7 +64,9 @@ def connection_arguments(
     return {
         "application_name": f"groundwatch {name}",
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "options": " ".join(f"-c {key}={value}" for key, value in settings.items()),
+        "options": " ".join(
+            [*_options_in(dsn), *(f"-c {key}={value}" for key, value in settings.items())]
+        ),
         "tcp_user_timeout": UNTAKEN_TIMEOUT_MS,
         "keepalives": 1,
         "keepalives_idle": ASK_AFTER_SILENCE_S,
@@ -76,9 +85,21 @@ async def connect(
 ) -> AsyncConnection:
     """Connect to the store; the name shows in the database's list of connections."""
     arguments = connection_arguments(
-        name, statement_timeout_s=statement_timeout_s, lock_timeout_s=lock_timeout_s
+        dsn, name, statement_timeout_s=statement_timeout_s, lock_timeout_s=lock_timeout_s
     )
     return await AsyncConnection.connect(dsn, autocommit=autocommit, **arguments)
+
+
+def _options_in(dsn: str) -> list[str]:
+    """Find the options that the connection would have without ours: the dsn's, or PGOPTIONS."""
+    try:
+        given = conninfo_to_dict(dsn).get("options")
+    except psycopg.ProgrammingError:  # Whoever connects with it says what is wrong.
+        return []
+    if given is None:
+        defaults = {one.keyword: one.val for one in pq.Conninfo.get_defaults()}
+        given = (defaults.get(b"options") or b"").decode()
+    return [str(given)] if given else []
 
 
 class Patience:

@@ -34,7 +34,7 @@ def callers_pool(dsn: str) -> AsyncConnectionPool:
         timeout=POOL_TIMEOUT_S,
         reconnect_timeout=POOL_RECONNECT_S,
         check=AsyncConnectionPool.check_connection,  # After a restart of the server all are dead.
-        kwargs={"autocommit": True, **connection_arguments("edge line")},
+        kwargs={"autocommit": True, **connection_arguments(dsn, "edge line")},
     )
 
 

@@ -14,6 +14,7 @@ from waiting import until
 
 from historian.connection import connect, hung_up_after
 from ingest import service
+from ingest.callers import callers_pool
 from ingest.service import listen_for_actions
 
 WITHIN_S = 20.0
@@ -99,6 +100,24 @@ async def test_nobody_hangs_up_on_what_was_done_in_time(connection: AsyncConnect
         await connection.execute("select 1")
 
     await connection.execute("select pg_sleep(0.2)")  # Longer than the timer would have run.
+
+
+SHOWN = "select current_setting('search_path'), current_setting('lock_timeout')"
+
+
+async def test_the_users_own_options_hold_beside_ours(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a search path would vanish, and with it the tables go elsewhere."""
+    dsn = make_conninfo(postgres_dsn, options="-c search_path=mine,public -c lock_timeout=7s")
+    async with await connect(dsn, name="test") as conn:
+        assert await (await conn.execute(SHOWN)).fetchone() == ("mine,public", "10s")
+    async with callers_pool(dsn) as pool, pool.connection() as conn:
+        assert await (await conn.execute(SHOWN)).fetchone() == ("mine,public", "10s")
+
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=theirs")
+    async with await connect(postgres_dsn, name="test") as conn:
+        assert await (await conn.execute(SHOWN)).fetchone() == ("theirs", "10s")
 
 
 async def test_progress_renews_the_patience(connection: AsyncConnection) -> None:

@@ -27,12 +27,10 @@ async def test_reading_stops_when_much_waits_and_goes_on_when_it_is_taken(
 ) -> None:
     monkeypatch.setattr(module, "BYTES_MAX", 3 * (MESSAGE_BYTES + 1))
     connection = Endless(9)
-    taken = []
     async with read_ahead(connection) as messages:  # type: ignore[arg-type]
         for _ in range(20):
             await asyncio.sleep(0)
         assert connection.read == 3
-        async for message in messages:
-            taken.append(message)
+        taken = [message async for message in messages]
 
     assert taken == [bytes([n]) for n in range(1, 10)]
