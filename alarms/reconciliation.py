@@ -18,7 +18,6 @@ from alarms.transition import AlarmState, Change, Transition
 from telemetry.site import Level
 
 REASON = "judged anew from the recorded readings"
-DETAIL = "recovery"  # Part of the keys: the engine itself may have made the same step once.
 
 
 def differing(state: EngineState, told: Iterable[OpenAlarm]) -> list[str]:
@@ -29,18 +28,23 @@ def differing(state: EngineState, told: Iterable[OpenAlarm]) -> list[str]:
 
 
 def reconcile(
-    engine: SiteEngine, state: EngineState, told: Iterable[OpenAlarm]
+    engine: SiteEngine, state: EngineState, told: Iterable[OpenAlarm], flush_id: int
 ) -> tuple[Transition, ...]:
     """Let the state go on from the alarms that were told; return what is to be told now.
 
-    An alarm that nobody was told about and that has ended meanwhile is forgotten.
+    An alarm that nobody was told about and that has ended meanwhile is forgotten. The flush up to
+    which was replayed is part of the keys: the engine may have made the same step once, and so
+    may an earlier recovery, where two programs that judge otherwise take turns.
     """
+    detail = f"recovery-{flush_id}"
     judged = state.annunciator
     held, surplus = _one_of_each(told)
     transitions = [
         one
         for alarm in surplus
-        for one in _fall(Annunciator.of([alarm]), alarm.subject, Level.NONE, alarm.changed_us)
+        for one in _fall(
+            Annunciator.of([alarm]), alarm.subject, Level.NONE, alarm.changed_us, detail
+        )
     ]
     state.annunciator = Annunciator.of(
         [
@@ -54,7 +58,7 @@ def reconcile(
     about = {_about(alarm): alarm.subject for alarm in (*held, *judged.alarms.values())}
     for key, subject in sorted(about.items()):
         levels = _Levels(engine, rows.get(key))
-        transitions += _moved(state.annunciator, subject, judged.about(*key), levels)
+        transitions += _moved(state.annunciator, subject, judged.about(*key), levels, detail)
     return tuple(transitions)
 
 
@@ -98,7 +102,11 @@ def _as_known(engine: Annunciator, alarm: OpenAlarm) -> OpenAlarm:
 
 
 def _moved(
-    told: Annunciator, subject: Subject, judged: OpenAlarm | None, levels: _Levels
+    told: Annunciator,
+    subject: Subject,
+    judged: OpenAlarm | None,
+    levels: _Levels,
+    detail: str,
 ) -> list[Transition]:
     """Take the alarm about a subject to the level that the engine believes in."""
     alarm = told.about(subject.channel, subject.rule)
@@ -106,7 +114,7 @@ def _moved(
     after = judged.level if judged is not None and judged.standing else Level.NONE
     at_us = max(one.changed_us for one in (alarm, judged) if one is not None)
     if after < before:
-        return _fall(told, subject, after, at_us)
+        return _fall(told, subject, after, at_us, detail)
     if after == before or judged is None:
         return []
     return told.rise(
@@ -115,12 +123,14 @@ def _moved(
         onset_us=int(judged.occurrence.rpartition("/")[2]),
         at_us=at_us,
         evidence=_evidence,
-        detail=DETAIL,
+        detail=detail,
     )
 
 
-def _fall(told: Annunciator, subject: Subject, level: Level, at_us: int) -> list[Transition]:
-    return told.fall(subject, level, at_us=at_us, evidence=_evidence, detail=DETAIL)
+def _fall(
+    told: Annunciator, subject: Subject, level: Level, at_us: int, detail: str
+) -> list[Transition]:
+    return told.fall(subject, level, at_us=at_us, evidence=_evidence, detail=detail)
 
 
 def _evidence(_change: Change, _level: Level) -> dict[str, Any]:

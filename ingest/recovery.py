@@ -50,7 +50,7 @@ async def recover(
         progressed()
         await asyncio.sleep(0)  # A replay may be long, and lines want to be answered.
     state = carried_over(found.state, found.era, era_of(desk, desk.ids.version))
-    healing = await _reconciled(conn, desk, state)
+    healing = await _reconciled(conn, desk, state, found.flush_id)
     stamps = await _stamps(conn, desk, state)
     desk.resume(state, found.flush_id, kept_flush_id, stamps, found.readings)
     desk.healing = healing
@@ -106,7 +106,7 @@ async def _from_checkpoint(conn: AsyncConnection, desk: SiteDesk) -> _Recovered:
 
 
 async def _reconciled(
-    conn: AsyncConnection, desk: SiteDesk, state: EngineState
+    conn: AsyncConnection, desk: SiteDesk, state: EngineState, flush_id: int
 ) -> tuple[Transition, ...] | None:
     """Find what the next flush must tell, because the replay judged otherwise than was told."""
     told = await read_open(conn, desk.ids.site_id)
@@ -119,7 +119,7 @@ async def _reconciled(
         alarms=len(occurrences),
         occurrences=occurrences[:OCCURRENCES_LOGGED],
     )
-    return reconcile(desk.engine, state, told)
+    return reconcile(desk.engine, state, told, flush_id)
 
 
 async def _stamps(conn: AsyncConnection, desk: SiteDesk, state: EngineState) -> list[StampState]:

@@ -100,7 +100,7 @@ def test_told_and_judged_become_one(
                 new.flush(acknowledgements=(asked,))
 
     same = not differing(new.state, told.rows())
-    transitions = reconcile(new.engine, new.state, told.rows())
+    transitions = reconcile(new.engine, new.state, told.rows(), 7)
     assert not (same and transitions)
     told.follow(transitions)
 
@@ -123,7 +123,7 @@ def test_a_rise_that_nobody_was_told_is_told_level_by_level() -> None:
     feed(old, 0, 8, 0)
     raised = feed(new, 0, 8, 0)
 
-    transitions = reconcile(new.engine, new.state, old.state.alarms.values())
+    transitions = reconcile(new.engine, new.state, old.state.alarms.values(), 7)
 
     assert [(one.change, one.level) for one in transitions] == [
         (Change.RAISE, Level.BLUE),
@@ -140,9 +140,24 @@ def test_an_alarm_told_under_two_names_ends_under_one() -> None:
     told.follow(feed(other, 1, 8, 0))
     assert len(told.open) == 2
 
-    told.follow(reconcile(other.engine, other.state, told.rows()))
+    told.follow(reconcile(other.engine, other.state, told.rows(), 7))
 
     assert sorted((alarm.occurrence[-9:], alarm.state) for alarm in told.open.values()) == [
         ("000000000", AlarmState.RETURNED_UNACKNOWLEDGED),
         ("060000000", AlarmState.UNACKNOWLEDGED),
     ]
+
+
+def test_programs_that_take_turns_tell_each_healing_under_keys_of_its_own() -> None:
+    """What has a key that the journal knows is not told again: the journal would stay wrong."""
+    told = Told()
+    keys: list[str] = []
+    for turn in range(6):
+        program = watch(lower_by=0, on_delay_s=(0.0, 600.0)[turn % 2])
+        feed(program, 0, 8, 0)
+        transitions = reconcile(program.engine, program.state, told.rows(), flush_id=turn)
+        told.follow(transitions)
+        keys += [one.key for one in transitions]
+        assert differing(program.state, told.rows()) == []
+
+    assert len(keys) == len(set(keys)) == 12
