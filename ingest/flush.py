@@ -57,6 +57,7 @@ class Written:
 
     flush_id: int
     scans: ScanOutcome
+    readings: int  # Measured ones in the rows that it added.
     refused: tuple[RefusedBlock, ...]  # In quarantine, repeated blocks among them.
     numbered: tuple[tuple[int, Transition], ...]
     checkpoint: bool
@@ -102,7 +103,18 @@ async def write_flush(
     told = (*(desk.healing or ()), *outcome.transitions)
     numbered = await journal.append(conn, site_id, flush_id, told, now_us)
     await outbox.enqueue(conn, site_id, numbered, destinations)
-    return Written(flush_id, stored, tuple(refused), tuple(numbered), checkpoint)
+    return Written(
+        flush_id=flush_id,
+        scans=stored,
+        readings=_count_readings(measured) - _count_readings(stored.unstored),
+        refused=tuple(refused),
+        numbered=tuple(numbered),
+        checkpoint=checkpoint,
+    )
+
+
+def _count_readings(writes: Sequence[ScanWrite]) -> int:
+    return sum(write.measured.size for write in writes)
 
 
 def _aware_of_healing(

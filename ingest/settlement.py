@@ -36,7 +36,7 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     for of_stream in by_stream.values():
         of_stream[0].stream.settle([one for arrival in of_stream for one in arrival.ranges])
     metrics.SCANS_STORED.labels(desk.key).inc(written.scans.new)
-    metrics.READINGS_STORED.labels(desk.key).inc(prepared.readings)
+    metrics.READINGS_STORED.labels(desk.key).inc(written.readings)
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
     for _, transition in written.numbered:

@@ -42,6 +42,20 @@ LATEST = "select time from latest join scan_group using (site_id, group_id) wher
 SET_BACK_US = 45 * MINUTE_US
 
 
+async def test_only_what_is_in_a_row_counts_as_stored(postgres_dsn: str, tmp_path: Path) -> None:
+    before = counted("readings_stored_total", site="mine")
+    good = block(PLAN, "levels", [[1.0, 0.0], [2.0, 0.0]])
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as line,
+    ):
+        await line.put(good, good)  # The second is a duplicate.
+        await line.put(block(PLAN, "levels", [[3.0, 0.0]], at_us=[NOON_US + 40 * YEAR_US]))
+        await line.drained()
+
+    assert counted("readings_stored_total", site="mine") - before == 4
+
+
 async def test_1970_and_the_far_future(
     postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
 ) -> None:
