@@ -7,6 +7,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from historian.connection import connection_arguments
+from historian.old_streams import may_begin
 from historian.streams import open_stream
 from historian.tokens import Token, still_valid, verify_token
 from ingest.desk import SiteDesk
@@ -21,6 +22,12 @@ POOL_TIMEOUT_S = 2.0
 # A connection is tried for this long, then again with the next edge that calls: so after a long
 # absence of the database no edge sits out a back-off that has grown as long as the absence.
 POOL_RECONNECT_S = 3.0
+STREAMS_OF_EDGE_MAX = 1000
+TOO_MANY_STREAMS = (
+    f"edge '{{edge}}' has begun {STREAMS_OF_EDGE_MAX} streams, one for each new spool: see why its "
+    "spools do not last, or revoke its token if somebody else calls with it; what nothing has come "
+    "over for a day is forgotten within the hour, then it may begin another"
+)
 DATABASE_AWAY = "the centre's database is away; what is in the spool can wait"
 
 
@@ -88,8 +95,14 @@ async def _open_stream(
     known = desk.streams.get((hello.edge, hello.epoch))
     if known is not None:
         return known
+    if (hello.edge, hello.epoch) in desk.forgetting:
+        raise StreamRefusedError("not_ready", "the stream is just being forgotten; call again")
     try:
         async with pool.connection() as conn:
+            if not await may_begin(
+                conn, desk.ids.site_id, hello.edge, hello.epoch, STREAMS_OF_EDGE_MAX
+            ):
+                raise StreamRefusedError("protocol", TOO_MANY_STREAMS.format(edge=hello.edge))
             stored = await open_stream(conn, desk.ids.site_id, hello.edge, hello.epoch)
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error

@@ -60,6 +60,7 @@ class SiteDesk:
     well_s: float | None = None  # When it last had its turn in a flush, and nothing failed.
     greeted_edges: set[str] = field(default_factory=set)  # That have sent nothing since.
     streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
+    forgetting: set[tuple[str, UUID]] = field(default_factory=set)  # Old streams, right now.
     # What follows changes with every flush, and is made anew from the database after a failed one.
     state: EngineState = field(init=False)
     stamps: list[StampState] = field(init=False)

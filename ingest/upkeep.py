@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from alarms.outbox import forget_delivered
 from historian.actions import forget_decided
 from historian.connection import connect, hung_up_after
+from historian.old_streams import forget_streams, old_streams
 from historian.streams import forget_blocks
 from historian.tokens import forget_sessions, forget_sign_in_codes
 from ingest.desk import SiteDesk
@@ -29,6 +30,7 @@ STATEMENT_TIMEOUT_S = 600.0  # The first pruning of a store that has grown for l
 DAY_S = 86_400.0
 DAY_US = 86_400 * 1_000_000
 MESSAGES_KEPT_S = 30 * DAY_S
+STREAMS_KEPT = 100  # Of each edge: years of spools that were exchanged.
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ async def kept_up(dsn: str, desks: Sequence[SiteDesk], clock: Clock) -> AsyncIte
     """Do the upkeep of a centre's sites as long as the block inside runs."""
     jobs = {
         "room ahead": partial(make_room_ahead, clock=clock),
+        "old streams": partial(forget_old_streams, desks=desks),
         "pruning": partial(prune, sites=[desk.ids.site_id for desk in desks], clock=clock),
     }
     tasks = [
@@ -59,6 +62,22 @@ async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) ->
     await forget_sessions(conn, older_than_s=DAY_S)
     await forget_decided(conn, older_than_s=DAY_S)
     await forget_delivered(conn, older_than_s=MESSAGES_KEPT_S)
+
+
+async def forget_old_streams(conn: AsyncConnection, *, desks: Sequence[SiteDesk]) -> None:
+    """Forget spools that are gone, except the newest of each edge and what is in use."""
+    for desk in desks:
+        found = await old_streams(conn, desk.ids.site_id, STREAMS_KEPT)
+        in_use = {key for key, one in desk.streams.items() if one.line or one.pending}
+        gone = {(edge, epoch): n for n, edge, epoch in found if (edge, epoch) not in in_use}
+        for key in gone:
+            desk.streams.pop(key, None)
+        desk.forgetting = set(gone)  # Who calls meanwhile is asked to call again.
+        try:
+            if count := await forget_streams(conn, gone.values()):
+                log.info("old streams forgotten", site=desk.key, streams=count)
+        finally:
+            desk.forgetting = set()
 
 
 async def _repeat(
