@@ -114,6 +114,7 @@ async def _open_stream(
             epoch=hello.epoch,
             stream_id=stored.stream_id,
             delivered=RangeSet([*stored.delivered, *stored.lost]),
+            lost=RangeSet(stored.lost),
         ),
     )
 

@@ -57,6 +57,7 @@ class Stream:
     stream_id: int
     delivered: RangeSet  # Committed in the database, or recorded there as lost.
     pending: RangeSet = field(default_factory=RangeSet)  # Handed over, not yet committed.
+    lost: RangeSet = field(default_factory=RangeSet)  # Declared lost, committed or not.
     line: Line | None = None
     is_set_back: bool = False  # What it has in the inbox belongs to a delivery that is undone.
     announced: int = 0  # The newest number that the edge had at its last hello.

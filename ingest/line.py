@@ -43,6 +43,12 @@ METRICS_REFUSED = (
     "Counters are for programs with a viewer's token for all sites (make one with 'groundwatch "
     "token'); with --open-metrics, for whoever asks from the centre's own machine.\n"
 )
+# Blocks are taken in order, so the delivered ranges are at most one more than the lost ones.
+LOST_RANGES_MAX = 10_000
+TOO_MANY_LOSSES = (
+    f"edge '{{edge}}' has lost blocks in more than {LOST_RANGES_MAX} places of this stream: "
+    "see its disk, then move its spool aside, and it begins a new stream"
+)
 NO_LONGER_VALID = "the token has expired or was revoked: make a new one for this edge"
 
 log = structlog.get_logger()
@@ -294,6 +300,9 @@ async def _greet(
 def _hand_over(parts: LineParts, stream: Stream, event: CentreEvent | StreamEvent) -> None:
     assert not isinstance(event, HelloReceived)
     if isinstance(event, LostDeclared):
+        stream.lost.add(event.first, event.last)
+        if len(stream.lost) > LOST_RANGES_MAX:
+            raise StreamRefusedError("protocol", TOO_MANY_LOSSES.format(edge=stream.edge))
         log.warning(
             "edge declared blocks lost",
             site=stream.site,

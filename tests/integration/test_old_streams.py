@@ -9,7 +9,9 @@ from ingest_site import block, plan_in, site_document, write_site
 from psycopg import AsyncConnection
 
 from ingest import callers, upkeep
+from ingest import line as line_module
 from ingest.upkeep import forget_old_streams
+from telemetry.frames import Lost, encode_frame
 from telemetry.ranges import RangeSet
 
 PLAN = plan_in(site_document())
@@ -65,3 +67,26 @@ async def test_too_many_streams_are_refused_with_the_remedy(
 
     assert line.refused is not None
     assert "revoke its token" in line.refused.message
+
+
+async def test_a_stream_full_of_holes_is_refused_with_the_remedy(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ranges of a stream are written anew with each flush: their number has to end."""
+    monkeypatch.setattr(line_module, "LOST_RANGES_MAX", 3)
+    epoch = uuid4()
+    async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
+        token = await bench.token("dam-edge")
+        async with edge_line(bench, token=token, epoch=epoch) as line:
+            for seq in (10, 20, 30, 31):  # The last two touch.
+                await line.say(encode_frame(Lost(seq, seq, "gone")))
+                await line.until(lambda seq=seq: seq in line.acknowledged)  # type: ignore[misc]
+        async with edge_line(bench, token=token, epoch=epoch) as line:
+            assert line.refused is None
+            await line.say(encode_frame(Lost(40, 40, "gone")))
+            await line.ended()
+
+    assert line.refused is not None
+    assert "move its spool aside" in line.refused.message
+    (row,) = await fetch(connection, "select declared_lost from stream")
+    assert len(row["declared_lost"]) == 3
