@@ -139,6 +139,9 @@ class BarometerCorrection(Part):
 
     channel: Key  # Of the same scan group; for another station use a calculated channel.
     zero: float
+    # In which unit the calibration sheet gives the pressure; the barometer has to be in it too.
+    # May be left out where the channel shows that pressure as it is.
+    unit: Annotated[str, StringConstraints(min_length=1, max_length=16)] | None = None
 
 
 class VibratingWire(Part):

@@ -89,19 +89,35 @@ def _barometer_findings(
     one: ChannelPlace, channel: Channel, companion: ChannelPlace
 ) -> Iterator[Finding]:
     """Refuse a barometer whose numbers cannot be subtracted from the pressure."""
-    loc = (*one.loc, "conversion", "barometer", "channel")
+    assert isinstance(channel.conversion, VibratingWire)
+    assert channel.conversion.barometer is not None
+    loc = (*one.loc, "conversion", "barometer")
     if QUANTITIES[companion.channel.quantity].dimension != "pressure":
         message = f"the channel {companion.channel.id} is no pressure"
-        yield Finding(loc, message, "a channel that measures a pressure")
-    elif (
-        _unit_fits(one)
-        and QUANTITIES[channel.quantity].dimension == "pressure"
-        and isinstance(channel.conversion, VibratingWire)
-        and channel.conversion.scale == 1.0
-        and companion.channel.unit != channel.unit
-    ):
-        message = f"{companion.channel.unit} cannot be subtracted from {channel.unit}"
-        yield Finding(loc, message, f"a barometer in {channel.unit}")
+        yield Finding((*loc, "channel"), message, "a channel that measures a pressure")
+        return
+    if not _unit_fits(one):
+        return
+    named = channel.conversion.barometer.unit
+    shown = channel.unit if _shows_pressure(channel, channel.conversion) else None
+    unit = named or shown
+    if unit is None:
+        message = (
+            f"{channel.id} shows no pressure as it is, so nobody knows in which unit the sheet's "
+            f"pressure is from which {companion.channel.unit} would be subtracted"
+        )
+        yield Finding(loc, message, "the unit of the sheet's pressure, as unit: kPa")
+    elif shown is not None and unit != shown:
+        message = f"the sheet's pressure is in {unit}, but the channel shows it as it is in {shown}"
+        yield Finding((*loc, "unit"), message, f"{shown}, or a scale that turns {unit} into it")
+    elif companion.channel.unit != unit:
+        message = f"{companion.channel.unit} cannot be subtracted from {unit}"
+        yield Finding((*loc, "channel"), message, f"a barometer in {unit}")
+
+
+def _shows_pressure(channel: Channel, conversion: VibratingWire) -> bool:
+    """Tell whether the channel is in the unit of the calibration sheet."""
+    return conversion.scale == 1.0 and QUANTITIES[channel.quantity].dimension == "pressure"
 
 
 def _unit_fits(one: ChannelPlace) -> bool:

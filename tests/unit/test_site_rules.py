@@ -92,6 +92,17 @@ CONVERSIONS = [
         "barometer: {channel: p-101-pressure, zero: 1}}",
         "go round in a circle",
     ),
+    (
+        "barometer: {channel: barometer, zero: 101.3}",
+        "scale: 0.001\n                  barometer: §{channel: barometer, zero: 101.3}",
+        "in which unit the sheet's pressure is",
+    ),
+    (
+        "barometer: {channel: barometer, zero: 101.3}",
+        "scale: 0.001\n                  barometer: {channel: §barometer, zero: 1013, unit: hPa}",
+        "kPa cannot be subtracted from hPa",
+    ),
+    ("zero: 101.3}", "zero: 101.3, unit: §hPa}", "the channel shows it as it is in kPa"),
 ]
 LIMITS = [
     ("blue: 10, yellow: 20", "blue: 10, yellow: §10", "yellow must lie above blue"),
