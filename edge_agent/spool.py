@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID
@@ -33,11 +33,19 @@ READ = "select content from block where seq = ?"
 READ_LEDGER = "select seq, content from block order by seq"
 READ_NEWEST = "select content from block order by seq desc limit ?"
 READ_ANY_UNACKNOWLEDGED = "select 1 from block where acknowledged = 0 limit 1"
-READ_RANGES = """
-    select min(seq), max(seq)
-    from (select seq, seq - row_number() over (order by seq) as island from block)
-    group by island order by 1
-"""
+# From the two indexes that hold the number alone: the table itself may be a gigabyte.
+READ_RANGES = tuple(
+    f"""
+    select min(seq), max(seq) from (
+        select seq, seq - row_number() over (order by seq) as island
+        from block indexed by {index} where {condition}
+    ) group by island
+    """  # noqa: S608
+    for index, condition in (
+        ("block_waiting", "acknowledged = 0"),
+        ("block_kept", "acknowledged > 0"),
+    )
+)
 ACKNOWLEDGE = "update block set acknowledged = ? where seq between ? and ? and acknowledged = 0"
 ASK_AGAIN = "update block set acknowledged = 0 where seq between ? and ? and acknowledged > 0"
 # SQLite uses the index of what is acknowledged only for its own condition, word by word; without
@@ -50,7 +58,10 @@ READ_OLDEST_ACKNOWLEDGED = """
     select seq, length(content) from block where acknowledged > 0 order by acknowledged, seq
 """
 READ_OLDEST = "select seq, length(content) from block order by seq"
-READ_BYTES = "select coalesce(sum(length(content)), 0) from block"
+READ_BYTES = "select bytes from size where last_seq = ?"
+COUNT_BYTES = "select coalesce(sum(length(content)), 0) from block"  # Looks at every block.
+FORGET_BYTES = "delete from size"
+NOTE_BYTES = "insert into size values (?, ?)"
 READ_LOSSES = "select seq, reason from loss"
 FORGET_LOSS = "delete from loss where seq between ? and ?"
 READ_LAST_SEQ = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'block'"
@@ -76,6 +87,19 @@ class Appended:
     epoch: UUID  # Of the stream that they are in.
     seqs: list[int]
     dropped: list[Range]  # Given up without having been delivered, because the cap was reached.
+
+
+@dataclass(slots=True, eq=False)
+class _Freed:
+    """Blocks that are deleted."""
+
+    seqs: RangeSet = field(default_factory=RangeSet)
+    bytes: int = 0
+
+    def add(self, other: "_Freed") -> None:
+        self.bytes += other.bytes
+        for first, last in other.seqs:
+            self.seqs.add(first, last)
 
 
 class Spool:
@@ -105,23 +129,14 @@ class Spool:
         Near the cap the oldest acknowledged blocks go first. When nothing is acknowledged the
         oldest go all the same: the newest tell more about what the ground does now.
         """
-        more = sum(len(block.content) for block in blocks)
-        dropped = self._make_room(more, at_us)
         try:
-            seqs = self._insert(blocks)
+            return self._append(blocks, at_us)
         except sqlite3.OperationalError:
             # The disk may be full of other things: use our own delivered blocks' room again.
-            freed = self._free(
-                READ_OLDEST_ACKNOWLEDGED, (), until_bytes=max(0, self._bytes - 2 * more)
-            )
-            if not freed.count:
+            more = sum(len(block.content) for block in blocks)
+            if not self._free(READ_OLDEST_ACKNOWLEDGED, (), max(0, self._bytes - 2 * more)):
                 raise
-            seqs = self._insert(blocks)
-        self._bytes += more
-        for seq in seqs:
-            self.held.add(seq)
-            self.next_seq = seq + 1
-        return Appended(self.epoch, seqs, dropped.to_list())
+            return self._append(blocks, at_us)
 
     def read(self, seqs: Iterable[int], bytes_max: int) -> list[tuple[int, bytes]]:
         """Read blocks in order, as many as fit; a number that is gone is left out."""
@@ -150,7 +165,7 @@ class Spool:
         for first, last in ranges:
             for seq in [one for one in self.losses if first <= one <= last]:
                 del self.losses[seq]
-        self._free(READ_OLD, (at_us - KEPT_US,), until_bytes=0)
+        self._free(READ_OLD, (at_us - KEPT_US,), 0)
 
     def ask_again(self, ranges: Iterable[Range]) -> None:
         """Note that the centre lacks blocks it had acknowledged: it was restored."""
@@ -208,46 +223,57 @@ class Spool:
             self.epoch = UUID(str(epoch))
         except ValueError as error:  # SQLite's own check looks at no page's text.
             raise sqlite3.DatabaseError("the name of the stream is damaged") from error
-        self.held = RangeSet(self._database.execute(READ_RANGES))
+        self.held = RangeSet(one for query in READ_RANGES for one in self._database.execute(query))
         self.losses = dict(self._database.execute(READ_LOSSES))
         self.next_seq = self._database.execute(READ_LAST_SEQ).fetchone()[0] + 1
-        self._bytes = self._database.execute(READ_BYTES).fetchone()[0]
+        match self._database.execute(READ_BYTES, (self.next_seq - 1,)).fetchone():
+            case (int(count),):
+                self._bytes = count
+            case _:
+                self._bytes = self._database.execute(COUNT_BYTES).fetchone()[0]
 
-    def _insert(self, blocks: Sequence[SpoolBlock]) -> list[int]:
-        seqs: list[int] = []
+    def _append(self, blocks: Sequence[SpoolBlock], at_us: int) -> Appended:
+        """Make room and use it in one transaction: nothing goes for blocks that don't come."""
+        more = sum(len(block.content) for block in blocks)
         with self._transaction() as cursor:
+            freed, dropped = self._make_room(cursor, more, at_us)
+            seqs = []
             for block in blocks:
                 cursor.execute(APPEND, (block.content, block.scans, block.readings))
                 assert cursor.lastrowid is not None
                 seqs.append(cursor.lastrowid)
-        return seqs
-
-    def _make_room(self, more: int, at_us: int) -> RangeSet:
-        if self._bytes + more <= self._bytes_max:
-            return RangeSet()
-        goal = max(0, int(self._bytes_max * FREED_TO) - more)
-        self._free(READ_OLD, (at_us - KEPT_US,), until_bytes=goal)
-        self._free(READ_OLDEST_ACKNOWLEDGED, (), until_bytes=goal)
-        return self._free(READ_OLDEST, (), until_bytes=goal)
-
-    def _free(self, query: str, arguments: tuple[int, ...], *, until_bytes: int) -> RangeSet:
-        freed = RangeSet()
-        freed_bytes = 0
-        with closing(self._database.execute(query, arguments)) as rows:
-            for seq, length in rows:
-                if self._bytes - freed_bytes <= until_bytes:
-                    break
-                freed.add(seq)
-                freed_bytes += length
-        if not freed_bytes:
-            return freed
-        with self._transaction() as cursor:
-            for first, last in freed:
-                cursor.executemany(DELETE, [(seq,) for seq in range(first, last + 1)])
-        for first, last in freed:
+            now_bytes = self._bytes - freed.bytes + more
+            next_seq = seqs[-1] + 1 if seqs else self.next_seq
+            _note_bytes(cursor, now_bytes, next_seq)
+        for first, last in freed.seqs:
             self.held.remove(first, last)
-        self._bytes -= freed_bytes
-        return freed
+        for seq in seqs:
+            self.held.add(seq)
+        self._bytes, self.next_seq = now_bytes, next_seq
+        return Appended(self.epoch, seqs, dropped.to_list())
+
+    def _make_room(self, cursor: sqlite3.Cursor, more: int, at_us: int) -> tuple[_Freed, RangeSet]:
+        """Delete what has to go near the cap; return it, and which of it was not delivered."""
+        freed = _Freed()
+        if self._bytes + more <= self._bytes_max:
+            return freed, RangeSet()
+        goal = max(0, int(self._bytes_max * FREED_TO) - more)
+        for query, arguments in ((READ_OLD, (at_us - KEPT_US,)), (READ_OLDEST_ACKNOWLEDGED, ())):
+            freed.add(_delete(cursor, query, arguments, self._bytes - freed.bytes - goal))
+        undelivered = _delete(cursor, READ_OLDEST, (), self._bytes - freed.bytes - goal)
+        freed.add(undelivered)
+        return freed, undelivered.seqs
+
+    def _free(self, query: str, arguments: tuple[int, ...], until_bytes: int) -> bool:
+        """Delete delivered blocks in a transaction of their own; tell whether there were any."""
+        with self._transaction() as cursor:
+            freed = _delete(cursor, query, arguments, self._bytes - until_bytes)
+            if freed.seqs:
+                _note_bytes(cursor, self._bytes - freed.bytes, self.next_seq)
+        for first, last in freed.seqs:
+            self.held.remove(first, last)
+        self._bytes -= freed.bytes
+        return bool(freed.seqs)
 
     def _transaction(self) -> Transaction:
         return Transaction(self._database)
@@ -257,6 +283,27 @@ def read_ledger(path: Path) -> Iterator[tuple[int, bytes]]:
     """Read every block of a spool, also of one in use, in the order of the numbers."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
         yield from database.execute(READ_LEDGER)
+
+
+def _delete(
+    cursor: sqlite3.Cursor, query: str, arguments: tuple[int, ...], least_bytes: int
+) -> _Freed:
+    """Delete blocks in the order of a query, until so many bytes are free or none is left."""
+    freed = _Freed()
+    with closing(cursor.connection.execute(query, arguments)) as rows:
+        for seq, length in rows:
+            if freed.bytes >= least_bytes:
+                break
+            freed.seqs.add(seq)
+            freed.bytes += length
+    for first, last in freed.seqs:
+        cursor.executemany(DELETE, [(seq,) for seq in range(first, last + 1)])
+    return freed
+
+
+def _note_bytes(cursor: sqlite3.Cursor, count: int, next_seq: int) -> None:
+    cursor.execute(FORGET_BYTES)
+    cursor.execute(NOTE_BYTES, (count, next_seq - 1))
 
 
 def _unusable(path: Path, error: Exception) -> SpoolError:

@@ -23,6 +23,8 @@ CREATE: Final = """
     create index if not exists block_acknowledged on block (acknowledged) where acknowledged > 0;
     create index if not exists block_waiting on block (seq) where acknowledged = 0;
     create index if not exists block_kept on block (seq) where acknowledged > 0;
+    -- What the blocks take, and up to which number that is true: an older program does not keep it.
+    create table if not exists size (bytes integer not null, last_seq integer not null);
     create table if not exists loss (  -- numbers that stand for what is gone, until acknowledged
         seq integer primary key,
         reason text not null
@@ -42,10 +44,12 @@ class Transaction:
         return self._database.execute("begin immediate")
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        if kind is None:
-            self._database.execute("commit")
-        elif self._database.in_transaction:  # SQLite may have rolled back by itself.
-            self._database.execute("rollback")
+        try:
+            if kind is None:
+                self._database.execute("commit")
+        finally:  # SQLite may have rolled back by itself.
+            if self._database.in_transaction:
+                self._database.execute("rollback")
 
 
 def open_file(path: Path) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from edge_agent.spool import (
     KEPT_US,
     READ_OLD,
     READ_OLDEST_ACKNOWLEDGED,
+    READ_RANGES,
     Spool,
     SpoolBlock,
     SpoolError,
@@ -142,6 +143,63 @@ def test_at_the_cap_the_oldest_go_and_are_named(path: Path) -> None:
         assert appended.dropped == [(1, 2)]
         assert spool.held.to_list() == [(3, 11)]
         assert spool.read([1, 2, 3], ROOM)[0][0] == 3
+
+
+def test_nothing_goes_for_blocks_that_cannot_be_written(path: Path) -> None:
+    """Else undelivered blocks would be gone, and nobody told that they are."""
+    refuse = "create trigger refuse before insert on block begin select raise(abort, 'no'); end"
+    with opened(path, bytes_max=10_000) as spool:
+        spool.append([block()] * 10, NOW)
+        spool._database.execute(refuse)
+        with pytest.raises(sqlite3.DatabaseError, match="no"):
+            spool.append([block()], NOW)
+        assert spool.held.to_list() == [(1, 10)]
+        assert len(spool.read(range(1, 11), ROOM)) == 10
+
+        spool._database.execute("drop trigger refuse")
+        appended = spool.append([block()], NOW)
+        assert (appended.seqs, appended.dropped) == ([11], [(1, 2)])
+
+
+def test_what_the_blocks_take_is_known_at_a_start_without_looking_at_them(path: Path) -> None:
+    with opened(path) as spool:
+        spool.append([block(100)] * 10, NOW)
+        spool.acknowledge([(1, 3)], NOW)
+        spool.acknowledge([], NOW + KEPT_US + 1)
+        assert spool._database.execute("select * from size").fetchall() == [(700, 10)]
+        spool._database.execute("update size set bytes = 701")  # So it is seen whence it comes.
+    with opened(path) as spool:
+        assert spool._bytes == 701
+        assert spool.held.to_list() == [(4, 10)]
+        # As a program leaves it that appended and did not know of it.
+        spool._database.execute("update size set last_seq = 9")
+    with opened(path) as spool:
+        assert spool._bytes == 700
+
+
+def test_a_spool_of_an_older_program_is_counted_once(path: Path) -> None:
+    with opened(path) as spool:
+        spool.append([block(100)] * 10, NOW)
+        spool._database.execute("drop table size")
+    with opened(path) as spool:
+        assert spool._bytes == 1000
+
+
+def test_what_is_held_is_read_without_looking_at_the_blocks(path: Path) -> None:
+    with opened(path) as spool:
+        spool.append([block(5000)] * 1000, NOW)
+        spool.acknowledge([(1, 500)], NOW)
+    with closing(sqlite3.connect(path)) as database:
+        before = characters_read()
+        held = [row for query in READ_RANGES for row in database.execute(query)]
+        read = characters_read() - before
+    assert held == [(501, 1000), (1, 500)]
+    assert read < 500_000 < path.stat().st_size / 10
+
+
+def characters_read() -> int:
+    """How much this process has read from files, the system's cache included."""
+    return int(Path("/proc/self/io").read_text().split("rchar: ")[1].split()[0])
 
 
 def test_a_full_disk_takes_the_room_of_delivered_blocks(path: Path) -> None:
