@@ -21,6 +21,7 @@ from edge_agent.spool_file import (
     open_file,
     take_place,
 )
+from telemetry.frames import as_remark
 from telemetry.wire import BLOCK_BYTES_MAX
 
 # Numbers in a row that cannot be read, before the rest is given up: a second's work.
@@ -106,7 +107,7 @@ class Salvage:
     def losses(self) -> list[str]:
         """Read of which losses the centre has not heard yet."""
         try:
-            return [str(reason) for (reason,) in self._old.execute(READ_LOSSES)]
+            return [as_remark(reason) for (reason,) in self._old.execute(READ_LOSSES)]
         except sqlite3.DatabaseError:
             self._is_count_known = False
             return []

@@ -24,6 +24,7 @@ from edge_agent.spool_file import (
     is_damage,
     open_file,
 )
+from telemetry.frames import as_remark
 from telemetry.ranges import Range, RangeSet
 
 KEPT_US: Final = 7 * 24 * 3600 * 1_000_000  # A restored centre can ask for a week again.
@@ -224,7 +225,8 @@ class Spool:
         except ValueError as error:  # SQLite's own check looks at no page's text.
             raise sqlite3.DatabaseError("the name of the stream is damaged") from error
         self.held = RangeSet(one for query in READ_RANGES for one in self._database.execute(query))
-        self.losses = dict(self._database.execute(READ_LOSSES))
+        losses = self._database.execute(READ_LOSSES)
+        self.losses = {seq: as_remark(reason) for seq, reason in losses}
         self.next_seq = self._database.execute(READ_LAST_SEQ).fetchone()[0] + 1
         match self._database.execute(READ_BYTES, (self.next_seq - 1,)).fetchone():
             case (int(count),):

@@ -18,7 +18,8 @@ RANGES_MAX: Final = 1024  # Ranges in one frame.
 
 Seq = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 2)]  # The one after it is a bigint too.
 # No NUL: the store keeps it as text, and what it can't keep would hold up everybody.
-Remark = Annotated[str, msgspec.Meta(max_length=400, pattern=r"^[^\x00]*\Z")]
+REMARK_LENGTH_MAX: Final = 400
+Remark = Annotated[str, msgspec.Meta(max_length=REMARK_LENGTH_MAX, pattern=r"^[^\x00]*\Z")]
 RefusalCode = Literal["unauthorised", "wrong_site", "protocol", "owned_elsewhere", "not_ready"]
 
 
@@ -127,6 +128,15 @@ def decode_centre_frame(data: bytes) -> CentreFrame:
     return frame
 
 
+def as_remark(text: object) -> str:
+    """Make whatever a damaged file gave as a reason fit for a frame.
+
+    >>> as_remark("gone\\x00 for ever")
+    'gone\ufffd for ever'
+    """
+    return str(text).replace("\x00", "\ufffd")[:REMARK_LENGTH_MAX]
+
+
 def acks(ranges: RangeSet) -> list[bytes]:
     """Acknowledge a set of numbers, in as many frames as it takes."""
     every = ranges.to_list()
@@ -143,7 +153,7 @@ def refusal(code: RefusalCode, message: str) -> bytes:
 
 def rejection(seq: int, reason: str, message: str) -> bytes:
     """Tell the edge that a block went to quarantine."""
-    return encode_frame(Rejected(seq, reason, message[:400]))
+    return encode_frame(Rejected(seq, reason, message[:REMARK_LENGTH_MAX]))
 
 
 def _decode(data: bytes, types: Mapping[int, type[Frame]]) -> Frame:

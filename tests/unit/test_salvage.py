@@ -15,6 +15,7 @@ from edge_agent import spool_file, storing
 from edge_agent.spool import Spool, SpoolBlock
 from edge_agent.spool_file import is_damage
 from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
+from telemetry.frames import Lost, decode_edge_frame, encode_frame
 
 NOW = 1_751_328_000_000_000
 ROOM = 1 << 30
@@ -128,6 +129,21 @@ def test_a_loss_is_told_until_the_centre_has_heard_it(path: Path) -> None:
     with opened(path) as spool:
         assert spool.losses == {}
         assert spool.next_seq == seq + 1
+
+
+@pytest.mark.parametrize("reason", ["gone\x00 for ever" + 400 * "!", b"\x01\x00", 7])
+def test_a_reason_that_is_damaged_is_made_fit_to_be_told(path: Path, reason: object) -> None:
+    """Else the centre would refuse the frame at every connection, and the stream never go on."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("insert into loss values (?, ?)", (BLOCKS, reason))
+    with opened(path) as spool:
+        told = [*spool.losses.values()]
+        spool.begin_anew("corrupt")
+        told += spool.losses.values()
+
+    assert len(told) == 2
+    for one in told:
+        decode_edge_frame(encode_frame(Lost(1, 1, one)))
 
 
 def test_losses_that_can_no_longer_be_read_are_not_forgotten(path: Path) -> None:
