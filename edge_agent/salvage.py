@@ -19,6 +19,7 @@ from edge_agent.spool_file import (
     draft_of,
     finish_taking_place,
     open_file,
+    remove_old,
     take_place,
 )
 from telemetry.frames import as_remark
@@ -44,6 +45,7 @@ class Succession:
     aside: Path  # Where the old one is.
     blocks: int  # Undelivered ones that are in the new one now.
     loss: str | None  # A sentence about those that are gone; None: all could be read.
+    removed: tuple[Path, ...]  # Files set aside long ago, for which there is no room for ever.
 
 
 def renew_file(path: Path, why: str) -> Succession:
@@ -53,7 +55,8 @@ def renew_file(path: Path, why: str) -> Succession:
         with closing(_open_to_read(path)) as old:
             blocks, loss = _carry_over(old, new)
         new.execute("pragma wal_checkpoint(truncate)")
-    return Succession(take_place(path, why), blocks, loss)
+    aside = take_place(path, why)
+    return Succession(aside, blocks, loss, tuple(remove_old(path, newest=aside)))
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:

@@ -1,13 +1,16 @@
 """The file of a spool: what is in it, how it is opened, and how another takes its place."""
 
 import os
+import re
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 CHECK_BYTES_MAX: Final = 256 << 20  # Checking a longer file would keep the edge from sampling.
 COMPANIONS: Final = ("-wal", "-shm")  # What SQLite keeps beside a file in use.
+ASIDE_KEPT: Final = 3  # Damaged and outdated files, for people to look at.
 # A sector that cannot be read any more is damage too; other failures of the disk may pass.
 READ_FAILURES: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
@@ -93,6 +96,26 @@ def take_place(path: Path, why: str) -> Path:
     return _put_in_place(path, why)
 
 
+def remove_old(path: Path, newest: Path) -> list[Path]:
+    """Remove files that were set aside long ago, but the newest few; return which.
+
+    A disk that damages one file after the other must not fill up with them. What can't be
+    removed stays, and is tried again the next time.
+    """
+    pattern = re.compile(re.escape(path.name) + r"\.(?:corrupt|outdated|replaced)-\d+")
+    aside = [one for one in path.parent.iterdir() if pattern.fullmatch(one.name) and one != newest]
+    # A renaming changes that time; when it was written to last may be long ago in an old copy.
+    aside.sort(key=lambda one: one.stat().st_ctime_ns, reverse=True)
+    removed: list[Path] = []
+    for one in aside[ASIDE_KEPT - 1 :]:
+        with suppress(OSError):
+            for companion in COMPANIONS:
+                one.with_name(one.name + companion).unlink(missing_ok=True)
+            one.unlink()
+            removed.append(one)
+    return removed
+
+
 def finish_taking_place(path: Path) -> None:
     """Do what a power cut has interrupted, and forget a draft that was never finished."""
     for suffix in ("", *COMPANIONS):
@@ -120,10 +143,10 @@ def _put_in_place(path: Path, why: str) -> Path:
 
 
 def _free_name(path: Path, why: str) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.{why}-{number}")).exists():
-        number += 1
-    return aside
+    """Name the next file to be set aside; a number is used once, as far as can be seen."""
+    prefix = f"{path.name}.{why}-"
+    names = [one.name.removeprefix(prefix) for one in path.parent.iterdir()]
+    return path.with_name(f"{prefix}{max([0, *map(int, filter(str.isdecimal, names))]) + 1}")
 
 
 def _check(database: sqlite3.Connection, size: int) -> None:

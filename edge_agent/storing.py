@@ -160,4 +160,5 @@ class SpoolThread:
                 old=str(before.aside),
                 blocks_carried_over=before.blocks,
                 loss=before.loss or "none",
+                older_ones_removed=[one.name for one in before.removed],
             )

@@ -129,10 +129,10 @@ def decode_centre_frame(data: bytes) -> CentreFrame:
 
 
 def as_remark(text: object) -> str:
-    """Make whatever a damaged file gave as a reason fit for a frame.
+    r"""Make whatever a damaged file gave as a reason fit for a frame.
 
-    >>> as_remark("gone\\x00 for ever")
-    'gone\ufffd for ever'
+    >>> as_remark("gone\x00 for ever")
+    'gone� for ever'
     """
     return str(text).replace("\x00", "\ufffd")[:REMARK_LENGTH_MAX]
 

@@ -246,6 +246,30 @@ def test_a_file_that_is_no_database_is_moved_aside(path: Path) -> None:
         assert spool.succession.blocks == 0
 
 
+def test_of_the_files_set_aside_the_newest_three_stay(path: Path) -> None:
+    beside = path.with_name("spool.db.corrupt-1.copy")  # Somebody else's.
+    beside.touch()
+    removed: list[str] = []
+    with opened(path) as spool:
+        for _ in range(5):
+            spool.append([block()], NOW)
+            removed += [one.name for one in spool.begin_anew("outdated").removed]
+    for _ in range(2):
+        path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
+        with opened(path) as spool:
+            assert spool.succession is not None
+            removed += [one.name for one in spool.succession.removed]
+
+    left = sorted(one.name for one in path.parent.glob("spool.db.*-*"))
+    assert [name for name in left if not name.endswith(("-wal", "-shm"))] == [
+        "spool.db.corrupt-1",
+        "spool.db.corrupt-1.copy",
+        "spool.db.corrupt-2",
+        "spool.db.outdated-5",
+    ]
+    assert removed == [f"spool.db.outdated-{number}" for number in (1, 2, 3, 4)]
+
+
 def test_an_old_copy_begins_a_new_stream_with_what_is_left(path: Path) -> None:
     with opened(path) as spool:
         epoch = spool.epoch
