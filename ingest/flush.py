@@ -86,12 +86,7 @@ async def write_flush(
     calculated = [_calculated(desk, scans) for scans in outcome.calculated]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *calculated])
     await _write_streams(conn, desk, prepared, kept, flush_id)
-    wild = [write for block in prepared.good for write in _wild(desk, block)]
-    inputs = [
-        *_inputs(desk, acknowledgements, prepared),
-        *(InputWrite("unstored_scans", body_of(write)) for write in wild),
-        *unstored_inputs(stored),
-    ]
+    inputs = [*_inputs(desk, acknowledgements, prepared), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
     refused = [*prepared.refused, *kept]
     await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
@@ -246,6 +241,11 @@ def _inputs(
         ),
         *(InputWrite("happening", asdict(one)) for one in prepared.happenings),
         *(InputWrite("tick", {**asdict(one), "group": ids[one.group]}) for one in prepared.ticks),
+        *(
+            InputWrite("unstored_scans", body_of(write))
+            for block in prepared.good
+            for write in _wild(desk, block)
+        ),
     ]
 
 
