@@ -1,8 +1,9 @@
 """Polling one bus: every group at its instants, one request at a time.
 
-Something is written down for every instant: numbers, or why there are none. A unit that does
-not answer is left alone for longer and longer, asked last, and waited for only as long as its
-neighbours' scans allow.
+Something is written down for every instant at which we are awake: numbers, or why there are none.
+Where the machine was too busy for some, the newest few are written as not read; the others are
+logged and counted, and stay a hole. A unit that does not answer is left alone for longer and
+longer, asked last, and waited for only as long as its neighbours' scans allow.
 """
 
 import asyncio
@@ -18,7 +19,13 @@ from numpy.typing import NDArray
 
 from edge_agent.modbus import ILLEGAL_ADDRESS, TARGET_SILENT, Bus, ReadFailedError
 from edge_agent.registers import RegisterMap
-from edge_agent.schedule import Backoff, due_scan, first_instant_after, is_too_late
+from edge_agent.schedule import (
+    Backoff,
+    due_scan,
+    first_instant_after,
+    is_too_late,
+    missed_instants,
+)
 from edge_agent.source import Keep, TakenScan
 from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
@@ -45,6 +52,7 @@ class _Polled:
     map: RegisterMap
     device_id: int
     next_us: int = 0
+    taken_us: int = -(1 << 62)  # The monotonic time of its newest scan.
     complaint: str | None = None  # As last logged.
 
 
@@ -88,6 +96,7 @@ class BusPolling:
     ) -> None:
         """Scan until told to stop; begin after an instant, and after what is in the spool."""
         self._clock = clock
+        self._tell_cut_timeout()
         # A group whose last scan is not among the newest blocks had its turn before them.
         alive_us = max(newest_us.values(), default=begin_us)
         for one in self._polled:
@@ -108,6 +117,8 @@ class BusPolling:
                     self._log.warning(
                         "scans skipped: woken too late", group=one.plan.key, scans=due.skipped
                     )
+                    for at_us in missed_instants(due, one.plan.period_us):
+                        self._keep_missed(one, at_us)
             wait_s = self._clock.real_s_until(min(one.next_us for one in self._polled))
             if wait_s <= 0:
                 return True
@@ -120,13 +131,12 @@ class BusPolling:
         due = [one for one in self._polled if one.next_us <= now_us]
         due.sort(key=lambda one: (self._units[one.device_id].failures > 0, one.next_us))
         begun_s = real_monotonic_s()
-        waiting_s = WAITING_SHARE * self._shortest_us / 1e6 / self._clock.rate
+        waiting_s = self._waiting_s()
         for one in due:
             at_us = one.next_us
             if is_too_late(at_us, one.plan.period_us, self._clock.now_us()):
                 continue  # Counted as skipped when the next scan is planned.
-            # The monotonic time of the nominal instant, so that intervals are exact.
-            monotonic_us = self._clock.monotonic_us() - (self._clock.now_us() - at_us)
+            monotonic_us = one.taken_us = self._monotonic_at(at_us)
             spent_s = real_monotonic_s() - begun_s
             raw, quality = await self._read(one, waiting_s - spent_s)
             if is_too_late(at_us, one.plan.period_us, self._clock.now_us()):
@@ -135,6 +145,37 @@ class BusPolling:
                 quality[one.map.slots] = np.maximum(quality[one.map.slots], Quality.NO_REPLY)
             one.next_us = at_us + one.plan.period_us
             self._keep(TakenScan(one.plan, at_us, monotonic_us, raw, quality))
+
+    def _keep_missed(self, one: _Polled, at_us: int) -> None:
+        """Write down that nothing was read at an instant, unless a clock has jumped over it."""
+        monotonic_us = self._monotonic_at(at_us)
+        if monotonic_us <= one.taken_us:
+            return
+        one.taken_us = monotonic_us
+        raw = np.full(one.plan.slot_count, np.nan)
+        quality = np.zeros(one.plan.slot_count, np.int16)
+        quality[one.map.slots] = Quality.NO_REPLY
+        self._keep(TakenScan(one.plan, at_us, monotonic_us, raw, quality))
+
+    def _monotonic_at(self, at_us: int) -> int:
+        """The monotonic time of a nominal instant, so that intervals are exact."""
+        return self._clock.monotonic_us() - (self._clock.now_us() - at_us)
+
+    def _tell_cut_timeout(self) -> None:
+        """Say once that answers are not waited for as long as the site file asks."""
+        most_s = self._waiting_s()
+        asked = "timeout_s" in self._address.model_fields_set
+        if asked and self._address.timeout_s > most_s:
+            self._log.warning(
+                "timeout_s is longer than the scans of this bus allow: answers are waited for less",
+                timeout_s=self._address.timeout_s,
+                waited_at_most_s=round(most_s, 3),
+                shortest_period_s=self._shortest_us / 1e6,
+            )
+
+    def _waiting_s(self) -> float:
+        """How long may be waited for answers in one round, in real seconds."""
+        return WAITING_SHARE * self._shortest_us / 1e6 / self._clock.rate
 
     async def _read(
         self, one: _Polled, budget_s: float

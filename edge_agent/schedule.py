@@ -5,6 +5,11 @@ nothing is added to "now"; what cannot be taken near its instant is skipped, not
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+# Scans that were missed and are written down as such; a hole longer than that stays a hole. With
+# three in a row the centre would raise an alarm that the device can't be read.
+MISSED_MAX: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,15 @@ def due_scan(next_us: int, period_us: int, now_us: int) -> Due:
         return Due(next_us, 0)
     skipped = -(-late_us // period_us)
     return Due(next_us + skipped * period_us, skipped)
+
+
+def missed_instants(due: Due, period_us: int) -> list[int]:
+    """List the newest instants among those that were skipped, in order; a few at most.
+
+    >>> missed_instants(Due(100, 5), 10)
+    [80, 90]
+    """
+    return [due.at_us - n * period_us for n in range(min(due.skipped, MISSED_MAX), 0, -1)]
 
 
 def is_too_late(at_us: int, period_us: int, now_us: int) -> bool:
