@@ -84,7 +84,7 @@ class Bus:
             async with asyncio.timeout(timeout_s):
                 connected = await client.connect()
             heed_cancellation()
-        except TimeoutError:
+        except (TimeoutError, OSError, ValueError):  # The last from a resolver that takes no name.
             connected = False
         except asyncio.CancelledError:
             client.close()

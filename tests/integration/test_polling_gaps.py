@@ -1,4 +1,4 @@
-"""What an edge writes down of instants at which it was not awake, and of time-outs it cuts."""
+"""What an edge does about instants it missed, time-outs it cuts and names it cannot use."""
 
 import asyncio
 import socket
@@ -10,9 +10,11 @@ from ingest_bench import HandClock
 from ingest_site import MINUTE_US, plan_in, site_document
 from structlog.testing import capture_logs
 
+from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.polling import BusPolling
 from edge_agent.source import TakenScan
 from telemetry.quality import Quality
+from telemetry.sources import ModbusTcp
 
 BEGAN_US = 100 * MINUTE_US
 
@@ -68,3 +70,10 @@ async def test_a_timeout_that_the_schedule_cuts_is_told_once(
     cut = [one for one in logs if "timeout_s is longer" in one["event"]]
     assert len(cut) == told
     assert all(one["waited_at_most_s"] == 24.0 for one in cut)
+
+
+async def test_a_name_that_the_resolver_chokes_on_is_a_bus_without_connection() -> None:
+    """It raises a UnicodeError there, which would end the edge with all its buses."""
+    bus = Bus(ModbusTcp(host="10..0.3"))
+    with pytest.raises(ReadFailedError, match=r"cannot connect to 10\.\.0\.3"):
+        await bus.connect(1.0)
