@@ -180,10 +180,17 @@ class Demonstration:
         async with httpx.AsyncClient(headers=headers) as client:
             try:
                 async with asyncio.timeout(TOLD_WITHIN_S):
-                    while not await self._read_journal(client):
+                    while not await self._is_journal_complete(client):
                         await asyncio.sleep(LOOK_AGAIN_S)
             except TimeoutError:
                 return  # The report shows it.
+
+    async def _is_journal_complete(self, client: httpx.AsyncClient) -> bool:
+        """Read the journal; a centre that just does not answer costs no report, only the rest."""
+        try:
+            return await self._read_journal(client)
+        except httpx.HTTPError:
+            return False
 
     async def _read_journal(self, client: httpx.AsyncClient) -> bool:
         """Read every entry; tell whether all have been pushed."""
@@ -280,7 +287,14 @@ class Demonstration:
             ) from None
 
     def see_that_all_run(self) -> None:
-        """Raise `ProcessEndedError` when a process has ended although nobody asked it to."""
+        """Raise `ProcessEndedError` when a process has ended although nobody asked it to.
+
+        Or the watcher, whose silence would look like a mine without alarms.
+        """
+        watching = self._watching
+        if watching is not None and watching.done() and not watching.cancelled():
+            error = watching.exception()
+            raise ProcessEndedError(f"The watcher has ended: {error!r}") from error
         failed = self.failed_worker()
         if failed is not None:
             raise ProcessEndedError(f"{failed.name} has ended:\n{failed.last_words()}")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +16,7 @@ from telemetry.clock import MachineClock, ScenarioClock, instant_us
 from telemetry.site import Level
 
 RETRY_S = 0.2
+LATENCIES_KEPT = 100_000  # The newest: a demonstration may run for days.
 MESSAGE_BYTES_MAX = 8 << 20
 RAISING = ("raise", "rise")
 
@@ -29,18 +32,17 @@ class Watcher:
     token: str
     clock: ScenarioClock | None = None  # None until the scenario begins.
     entries: dict[int, Entry] = field(default_factory=dict)  # By journal number.
-    latencies_ms: list[float] = field(default_factory=list)
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     told: asyncio.Event = field(default_factory=asyncio.Event)  # Set by every new entry.
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled; what nobody foresaw ends it, and whoever started it looks."""
         while True:
-            try:
+            with suppress(OSError, WebSocketException, TimeoutError):
                 await self._watch_once()
-            except (OSError, WebSocketException, TimeoutError):
-                self.connected.clear()
-                await asyncio.sleep(RETRY_S)
+            self.connected.clear()
+            await asyncio.sleep(RETRY_S)
 
     async def _watch_once(self) -> None:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -88,7 +90,7 @@ class Watcher:
         """Return a percentile of the latencies; None while nothing has come."""
         if not self.latencies_ms:
             return None
-        return round(float(np.percentile(self.latencies_ms, percent)), 1)
+        return round(float(np.percentile(list(self.latencies_ms), percent)), 1)
 
 
 def instant_us_of(text: str) -> int:
