@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ingest.quarantine_command import app as quarantine
+
 app = typer.Typer(
     name="groundwatch",
     help="Watch the ground at mines: from the instrument to the alarm.",
@@ -13,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(quarantine, name="quarantine")
 
 bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
 app.add_typer(bench, name="bench")

@@ -20,7 +20,7 @@ EXPIRED = "expired"
 
 ASK = """
     insert into action (action_id, site_id, kind, body, asked_at, expires_at)
-    values (%s, %s, 'acknowledgement', %s, %s,
+    values (%s, %s, %s, %s, %s,
             clock_timestamp() + make_interval(secs => %s::double precision))
 """
 WAKE_INGEST = "select pg_notify('groundwatch', 'action')"
@@ -42,8 +42,14 @@ LOCK_UNDECIDED = """
         order by journal.number desc limit 1
     ) from action
     where site_id = %s and accepted is null and expires_at > clock_timestamp()
+      and kind = 'acknowledgement'
     order by asked_at, action_id
     for update skip locked
+"""
+RELEASES = """
+    select action_id, (body ->> 'number')::bigint from action
+    where site_id = %s and accepted is null and expires_at > clock_timestamp() and kind = 'release'
+    order by asked_at, action_id
 """
 DECIDE = """
     update action set accepted = %s, reason = %s, flush_id = %s
@@ -80,14 +86,17 @@ async def ask(
 
     Whoever says which journal entry was seen is refused when the alarm has risen after it.
     """
-    action_id = uuid4()
     body: dict[str, object] = {"occurrence": occurrence, "person": person, "comment": comment}
     if seen_number is not None:
         body["seen_number"] = seen_number
-    async with conn.transaction():
-        await conn.execute(ASK, (action_id, site_id, Jsonb(body), instant_at(asked_us), lifetime_s))
-        await conn.execute(WAKE_INGEST)
-    return action_id
+    return await _ask(conn, site_id, "acknowledgement", body, asked_us, lifetime_s)
+
+
+async def ask_release(
+    conn: AsyncConnection[Any], *, site_id: int, number: int, asked_us: int, lifetime_s: float
+) -> UUID:
+    """Ask for what is kept in quarantine under a number, and wake the ingest that decides it."""
+    return await _ask(conn, site_id, "release", {"number": number}, asked_us, lifetime_s)
 
 
 async def undecided(conn: AsyncConnection[Any], site_id: int) -> tuple[Acknowledgement, ...]:
@@ -111,7 +120,16 @@ async def undecided(conn: AsyncConnection[Any], site_id: int) -> tuple[Acknowled
     )
 
 
-async def decide(conn: AsyncConnection[Any], decisions: Sequence[Decision], flush_id: int) -> None:
+async def undecided_releases(conn: AsyncConnection[Any], site_id: int) -> list[tuple[str, int]]:
+    """Find the releases that wait, in order, each as (action_id, number); reject the expired."""
+    await conn.execute(REJECT_EXPIRED, (EXPIRED, site_id))
+    cursor = await conn.execute(RELEASES, (site_id,))
+    return [(str(action_id), number) for action_id, number in await cursor.fetchall()]
+
+
+async def decide(
+    conn: AsyncConnection[Any], decisions: Sequence[Decision], flush_id: int | None
+) -> None:
     """Record what became of the actions, in the transaction of the flush that judged them.
 
     Raises `ActionWithdrawnError` when one was accepted that its asker had already given up; the
@@ -148,3 +166,20 @@ async def withdraw(conn: AsyncConnection[Any], action_id: UUID) -> None:
 async def forget_decided(conn: AsyncConnection[Any], *, older_than_s: float) -> int:
     """Forget decisions that nobody waits for; the journal has them. Return how many."""
     return (await conn.execute(FORGET_DECIDED, (older_than_s,))).rowcount
+
+
+async def _ask(
+    conn: AsyncConnection[Any],
+    site_id: int,
+    kind: str,
+    body: dict[str, object],
+    asked_us: int,
+    lifetime_s: float,
+) -> UUID:
+    action_id = uuid4()
+    async with conn.transaction():
+        await conn.execute(
+            ASK, (action_id, site_id, kind, Jsonb(body), instant_at(asked_us), lifetime_s)
+        )
+        await conn.execute(WAKE_INGEST)
+    return action_id

@@ -199,6 +199,8 @@ async def _write_streams(
     delivered: defaultdict[int, list[Range]] = defaultdict(list)
     lost: defaultdict[int, list[Range]] = defaultdict(list)
     blocks: list[BlockWrite] = []
+    if prepared.is_release:
+        return
     received = [
         *((one.arrival, one.event, desk.ids.group_ids[one.judged.group]) for one in prepared.good),
         *((one.arrival, one.event, None) for one in prepared.refused),

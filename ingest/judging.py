@@ -90,7 +90,7 @@ def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[Scan
         raise BlockRefusedError(
             "unknown_layout",
             f"the centre has never known layout {block.layout} of scan group '{block.group}'; "
-            "load the edge's site file at the centre, then release the quarantine",
+            "load the edge's site file at the centre, then `groundwatch quarantine release`",
         )
     if slots != block.raw.shape[1]:
         raise BlockRefusedError(

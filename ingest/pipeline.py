@@ -17,11 +17,12 @@ from alarms.outbox import Destination
 from historian.actions import ActionWithdrawnError
 from historian.connection import STATEMENT_TIMEOUT_S, connect, hung_up_after
 from historian.writer import OwnershipLostError
-from ingest import metrics
+from ingest import metrics, releases
 from ingest.desk import SiteDesk
 from ingest.flush import Written, write_flush
 from ingest.heartbeat import beating
 from ingest.inbox import Arrival, Inbox
+from ingest.judging import BlockRefusedError
 from ingest.narrowing import ARRIVALS_MAX, Narrowing, is_away, is_stores_own
 from ingest.preparation import CONDEMNED, Prepared, prepare
 from ingest.recovery import recover
@@ -152,6 +153,8 @@ class Pipeline:
         well = [desk for desk in due if desk not in narrow]
         for desks in [*([well] if well else []), *([one] for one in narrow)]:
             await self._flush_these(conn, maker, desks, asked=asked)
+        for desk in due if asked else ():
+            await self._release_kept(conn, maker, desk)
         if self._asked.is_set() or self._has_more():
             self._inbox.filled.set()
 
@@ -182,6 +185,37 @@ class Pipeline:
                 self._note_success(desk)
             for desk in desks:
                 desk.well_s = real_monotonic_s()
+
+    async def _release_kept(
+        self, conn: AsyncConnection, maker: AsyncConnection, desk: SiteDesk
+    ) -> None:
+        """Store what is wanted out of quarantine, block by block; what fails stays there."""
+        for release in await releases.wanted(conn, desk):
+            if self._narrowings[desk.key].must_recover:
+                return  # Whoever has asked is told that nobody has answered.
+            try:
+                with hung_up_after(conn, FLUSH_WITHIN_S), hung_up_after(maker, FLUSH_WITHIN_S):
+                    await releases.carry_out(
+                        conn,
+                        maker,
+                        desk,
+                        release,
+                        room=self._room,
+                        now_us=self._clock.now_us(),
+                        destinations=self._destinations,
+                    )
+            except BlockRefusedError as error:
+                await releases.refuse(conn, release, error.message)
+            except ActionWithdrawnError:
+                await self._recover(conn, [desk])
+            except Exception as error:
+                if isinstance(error, OwnershipLostError) or is_away(error, conn, maker):
+                    raise
+                log.exception("a release failed", number=release.number, error=repr(error))
+                await self._recover(conn, [desk])
+                await releases.refuse(
+                    conn, release, f"storing it failed: {releases.in_short(error)}"
+                )
 
     def _choose(self, desks: Sequence[SiteDesk]) -> list[Arrival]:
         count = min(self._narrowings[desk.key].arrivals_max for desk in desks)

@@ -59,6 +59,7 @@ class Prepared:
     happenings: tuple[Happening, ...] = ()
     ticks: tuple[Tick, ...] = ()
     complaints: Complaints = field(default_factory=lambda: Complaints({}))  # Once committed.
+    is_release: bool = False  # Of a block whose number was settled when it came.
 
     @property
     def empty(self) -> bool:
