@@ -188,10 +188,7 @@ class BusPolling:
             timeout_s = max(TIMEOUT_LEAST_S, min(self._address.timeout_s, budget_s))
             complaint = await self._read_stretches(one, timeout_s, words, word_quality)
             self._tell_changes(one, complaint)
-        quality = here.decode_quality(word_quality)
-        raw = here.decode(words)
-        raw[quality != Quality.GOOD] = np.nan
-        return raw, quality
+        return here.read(words, word_quality)
 
     async def _read_stretches(
         self,

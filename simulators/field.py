@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulators.devices import SIGNALS_OF
 from simulators.instruments import raw_of
 from simulators.physics.chance import Counters, Floats, key_of, normal
-from simulators.registers import Words, raw_in, word_count, words_of
+from simulators.registers import Words, is_number, raw_in, word_count, words_of
 from simulators.scenario import DEVICES, Fault, Scenario, ScenarioError
 from simulators.signals import Signal, Signals
 from simulators.units import Refusal
@@ -185,6 +185,8 @@ def _instrumented(group: GroupPlan, signals: Signals, seed: int) -> tuple[Instru
         assert isinstance(channel.channel, Channel)
         if channel.key not in signals:
             raise ScenarioError(f"The simulator has no signal for channel {channel.key!r}.")
+        if not is_number(channel.channel.modbus_register):
+            raise ScenarioError(f"Simulated devices have no bits or texts: {channel.key!r}.")
         key = key_of(seed, f"{channel.key} noise")
         found.append(Instrumented(channel.channel, signals[channel.key], key))
     return tuple(found)

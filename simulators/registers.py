@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.physics.chance import Floats
-from telemetry.sources import Register
+from telemetry.register import Register
 
 Words = NDArray[np.uint16]
 
@@ -15,9 +15,16 @@ _DTYPE: dict[str, np.dtype[Any]] = {
     "int16": np.dtype(">i2"),
     "uint32": np.dtype(">u4"),
     "int32": np.dtype(">i4"),
+    "uint64": np.dtype(">u8"),
+    "int64": np.dtype(">i8"),
     "float32": np.dtype(">f4"),
     "float64": np.dtype(">f8"),
 }
+
+
+def is_number(register: Register) -> bool:
+    """Whether simulated devices can show the register: they hold numbers, no bits and no texts."""
+    return register.type in _DTYPE
 
 
 def word_count(register: Register) -> int:
@@ -38,8 +45,10 @@ def words_of(register: Register, raw: Floats) -> Words:
     number = (raw - register.offset) / register.scale
     if dtype.kind in "ui":
         bounds = np.iinfo(dtype)
-        known = np.nan_to_num(number, nan=0.0, posinf=bounds.max, neginf=bounds.min)
-        number = np.clip(np.rint(known), bounds.min, bounds.max)
+        # The largest float that is not above: of 64 bits the bound itself is no float.
+        highest = float(bounds.max) if dtype.itemsize < 8 else np.nextafter(float(bounds.max), 0.0)
+        known = np.nan_to_num(number, nan=0.0, posinf=highest, neginf=bounds.min)
+        number = np.clip(np.rint(known), bounds.min, highest)
     data = np.ascontiguousarray(number.astype(dtype)).view(np.uint8)
     data = data.reshape(len(raw), dtype.itemsize // 2, 2)
     if register.byte_order in {"DCBA", "CDAB"}:

@@ -17,12 +17,12 @@ from pydantic import Field, ValidationError
 from simulators.device_server import Now, serve, shared_clock
 from simulators.logger_file import Layout, LoggerFile, LoggerFileError, read_logger_file
 from simulators.physics.parameters import Parameters
-from simulators.registers import Words, holds_all, word_count, words_of
+from simulators.registers import Words, holds_all, is_number, word_count, words_of
 from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
 from telemetry.model_errors import each_said
-from telemetry.sources import Register
+from telemetry.register import Register
 
 
 class ReplayError(Exception):
@@ -142,6 +142,8 @@ def _unit(unit: ReplayedUnit, path: Path, period_us: int) -> LoggerUnit:
         rows = read_logger_file(path, unit, {register.column for register in unit.registers})
     except LoggerFileError as error:
         raise ReplayError(str(error)) from error
+    if not all(is_number(register) for register in unit.registers):
+        raise ReplayError("A replay fills registers with numbers; it has no bits and no texts.")
     return LoggerUnit(unit, rows, period_us)
 
 

@@ -156,7 +156,15 @@ def _number_read(channel: Channel | CalculatedChannel) -> str:
     register = channel.register_
     if register is None:
         return f"field {channel.field}"
-    return f"{register.type} {register.byte_order} {register.scale!r} {register.offset!r}"
+    read = f"{register.type} {register.byte_order} {register.scale!r} {register.offset!r}"
+    # Only what is said is added, so that files of before these keys keep their layouts.
+    if register.bit is not None:
+        read += f" bit {register.bit}"
+    if register.length is not None:
+        read += f" length {register.length} texts {sorted((register.texts or {}).items())!r}"
+    if register.no_value:
+        read += f" no value {sorted({float(code) for code in register.no_value})!r}"
+    return read
 
 
 def _groups_in_order(

@@ -31,6 +31,7 @@ class Quality(IntEnum):
     CONVERSION_FAILED = 113  # The formula has no finite result, or a companion is bad.
     UNKNOWN_STATE = 114  # A discrete channel shows a number that names no state.
     STALE_INPUT = 115  # An input of a calculated channel is missing, bad or too old.
+    NO_VALUE_CODE = 116  # The device itself says, by a number set aside for it, that it has none.
     FROZEN = 120
     SPIKE = 121
 

@@ -12,14 +12,15 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
+from telemetry.register import Register
 from telemetry.sources import (
     FieldName,
     Gateway,
     Message,
     ModbusRtu,
+    ModbusRtuOverTcp,
     ModbusTcp,
     Mqtt,
-    Register,
 )
 
 
@@ -264,7 +265,7 @@ class Bus(Part):
     edge: Key  # The edge agent that reads it, or the name of the gateway that sends.
     modbus_tcp: ModbusTcp | None = None
     modbus_rtu: ModbusRtu | None = None
-    modbus_rtu_over_tcp: ModbusTcp | None = None
+    modbus_rtu_over_tcp: ModbusRtuOverTcp | None = None
     mqtt: Mqtt | None = None
     gateway: Gateway | None = None
 
@@ -280,7 +281,7 @@ class Bus(Part):
         return kind
 
     @property
-    def modbus(self) -> ModbusTcp | ModbusRtu:
+    def modbus(self) -> ModbusTcp | ModbusRtuOverTcp | ModbusRtu:
         """How to reach the devices of a Modbus bus."""
         address = self.modbus_tcp or self.modbus_rtu or self.modbus_rtu_over_tcp
         assert address is not None

@@ -118,7 +118,11 @@ class _Reading:
                         node.left_out = True
                         missing_ids |= _ids_in(node)
             else:
-                found = [one for one in findings(site) if one.refers_to not in missing_ids]
+                found = [
+                    one
+                    for one in findings(site)
+                    if one.refers_to not in missing_ids and not _is_left_out(self.root, one)
+                ]
                 return site, complaints + [self._found(one) for one in found]
         return None, complaints
 
@@ -127,6 +131,8 @@ class _Reading:
         loc = [*error["loc"]]
         if error["type"] == "union_tag_invalid":
             loc.append("kind")
+        if error["type"] == "register" and error["ctx"]["key"] is not None:
+            loc.append(error["ctx"]["key"])
         return self._complaint(loc, message, allowed, at_key=error["type"] == "extra_forbidden")
 
     def _found(self, finding: Finding) -> Complaint:
@@ -164,6 +170,18 @@ def _place(root: Node, loc: Loc, *, at_key: bool) -> tuple[Mark, list[str]]:
             words.append(str(word))
             break
     return mark, words
+
+
+def _is_left_out(root: Node, finding: Finding) -> bool:
+    """Tell whether a key is missing only because we have left its broken value out ourselves."""
+    node = root
+    for word in finding.loc:
+        content = node.content
+        if isinstance(content, dict) and str(word) in content:
+            node = content[str(word)].node
+        elif isinstance(content, list) and isinstance(word, int) and word < len(node.kept_items()):
+            node = node.kept_items()[word]
+    return isinstance(node.content, dict) and finding.missing in node.content
 
 
 def _broken_part(root: Node, error: ErrorDetails) -> Node | None:

@@ -68,6 +68,8 @@ def message_of(error: ErrorDetails) -> tuple[str, str]:
         return _unknown_key(loc)
     if kind == "missing" and not isinstance(loc[-1], int):
         return f"the key {loc[-1]} is missing", f"with the keys {_listed(_needed(loc[:-1]))}"
+    if kind == "register":
+        return context["message"], context["allowed"]
     if kind in _SENTENCES:
         message, allowed = _SENTENCES[kind]
         words = {key: str(value).replace("'", "") for key, value in context.items()}

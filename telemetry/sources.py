@@ -22,12 +22,24 @@ Host = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class ModbusTcp(Part):
-    """How to reach a Modbus TCP device or gateway; also one that passes RTU frames through."""
+class TcpLine(Part):
+    """How to reach a device or gateway in a network."""
 
     host: Host
     port: Port = 502
     timeout_s: Positive = 1.0
+
+
+class ModbusRtuOverTcp(TcpLine):
+    """A serial line behind a converter that passes its frames through as they are."""
+
+
+class ModbusTcp(TcpLine):
+    """A Modbus TCP device or gateway."""
+
+    # Some gateways answer every request with the transaction number 0. It is taken only where
+    # the file says so, because nothing else tells a late reply from the one that is waited for.
+    zero_transaction_ids: bool = False
 
 
 class ModbusRtu(Part):
@@ -59,17 +71,6 @@ class Folder(Part):
 
 class Gateway(Part):
     """Somebody else's program that sends readings to the centre by itself."""
-
-
-class Register(Part):
-    """Where a channel stands in a Modbus device, and how its words become a number."""
-
-    table: Literal["holding", "input"] = "holding"
-    address: Annotated[int, Field(ge=0, le=65535)]  # 0-based, as on the wire
-    type: Literal["uint16", "int16", "uint32", "int32", "float32", "float64"] = "uint16"
-    byte_order: Literal["ABCD", "DCBA", "BADC", "CDAB"] = "ABCD"
-    scale: float = 1.0  # raw = number * scale + offset
-    offset: float = 0.0
 
 
 class JsonMessage(Part):

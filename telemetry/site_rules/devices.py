@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from telemetry.register import Register, Table
 from telemetry.site import MODBUS_KINDS, Bus, Channel, ScanGroup, Site
 from telemetry.site_rules.places import (
     ChannelPlace,
@@ -14,17 +15,16 @@ from telemetry.site_rules.places import (
     groups_of,
     stations_of,
 )
-from telemetry.sources import ModbusRtu, Register
+from telemetry.sources import ModbusRtu
 
-WORDS: Final[dict[str, int]] = {
-    "uint16": 1,
-    "int16": 1,
-    "uint32": 2,
-    "int32": 2,
-    "float32": 2,
-    "float64": 4,
+# Serial line specification 1.02, clause 2.2: 0 is broadcast, which nobody answers.
+SERIAL_UNITS: Final = range(1, 248)
+_NAMES: Final[dict[Table, str]] = {
+    "coil": "coils",
+    "discrete": "discrete inputs",
+    "holding": "holding registers",
+    "input": "input registers",
 }
-REGISTER_LAST: Final = 65_535
 # A part of a host's name between two dots; names in other scripts are written so on the wire.
 _LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -35,6 +35,7 @@ def device_findings(site: Site) -> Iterator[Finding]:
     yield from _host_findings(site)
     yield from _slot_findings(site)
     yield from _instrument_findings(site)
+    yield from _unit_findings(site)
     yield from _register_findings(site)
 
 
@@ -105,10 +106,22 @@ def _instrument_findings(site: Site) -> Iterator[Finding]:
             )
 
 
+def _unit_findings(site: Site) -> Iterator[Finding]:
+    """Find units that no device on a serial line can be, also behind a converter."""
+    serial = {bus.id for bus in site.buses if bus.modbus_rtu or bus.modbus_rtu_over_tcp}
+    for place in groups_of(site):
+        group = place.group
+        if isinstance(group, ScanGroup) and group.bus in serial:
+            unit = group.device_id
+            if unit is not None and unit not in SERIAL_UNITS:
+                message = f"no device on a serial line has the number {unit}"
+                yield Finding((*place.loc, "device_id"), message, "1 to 247")
+
+
 def _register_findings(site: Site) -> Iterator[Finding]:
     """Find registers that two channels of one device share, in whatever groups they are."""
     endpoints = {bus.id: _endpoint(bus) for bus in site.buses if _is_modbus(bus)}
-    tables: dict[tuple[object, int, str], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
+    tables: dict[tuple[object, int, Table], list[tuple[Register, ChannelPlace]]] = defaultdict(list)
     for one in channels_of(site):
         group = one.place.group
         if isinstance(one.channel, Channel) and isinstance(group, ScanGroup):
@@ -117,15 +130,8 @@ def _register_findings(site: Site) -> Iterator[Finding]:
                 continue
             endpoint = endpoints.get(group.bus, group.bus)
             tables[endpoint, group.device_id, register.table].append((register, one))
-            if _last(register) > REGISTER_LAST:
-                message = (
-                    f"the number ends at register {_last(register)}; "
-                    f"a device ends at {REGISTER_LAST}"
-                )
-                allowed = f"an address up to {REGISTER_LAST + 1 - WORDS[register.type]}"
-                yield Finding((*one.loc, "register", "address"), message, allowed)
     for (_, device_id, table), used in tables.items():
-        yield from _overlap_findings(f"{table} registers of device {device_id}", used)
+        yield from _overlap_findings(f"{_NAMES[table]} of device {device_id}", used)
 
 
 def _endpoint(bus: Bus) -> tuple[str, ...]:
@@ -144,22 +150,28 @@ def _is_modbus(bus: Bus) -> bool:
 
 
 def _overlap_findings(whose: str, used: list[tuple[Register, ChannelPlace]]) -> Iterator[Finding]:
-    reader: dict[int, str] = {}
+    whole: dict[int, str] = {}  # Who reads a register as a whole.
+    parts: dict[int, dict[int, str]] = defaultdict(dict)  # Who reads single bits of it.
     for register, one in used:
-        words = range(register.address, _last(register) + 1)
-        others = sorted({reader[word] for word in words if word in reader})
+        addresses = range(register.address, register.end)
+        others = {whole[address] for address in addresses if address in whole}
+        for address in addresses:
+            if register.bit is None:
+                others |= set(parts[address].values()) if address in parts else set()
+                whole.setdefault(address, one.channel.id)
+            else:
+                others |= (
+                    {parts[address][register.bit]} if register.bit in parts[address] else set()
+                )
+                parts[address].setdefault(register.bit, one.channel.id)
         if others:
-            message = (
-                f"the {whose} from {words[0]} to {words[-1]} overlap those of {', '.join(others)}"
+            span = (
+                f"{addresses[0]}" if len(addresses) == 1 else f"{addresses[0]} to {addresses[-1]}"
             )
+            bit = "" if register.bit is None else f", bit {register.bit},"
+            message = f"the {whose} from {span}{bit} overlap those of {_listed(others)}"
             allowed = "registers of its own for each channel of a device"
-            yield Finding((*one.loc, "register", "address"), message, allowed)
-        for word in words:
-            reader.setdefault(word, one.channel.id)
-
-
-def _last(register: Register) -> int:
-    return register.address + WORDS[register.type] - 1
+            yield Finding((*one.loc, "register", register.place_key), message, allowed)
 
 
 def _listed(words: set[str]) -> str:

@@ -16,6 +16,7 @@ class Finding:
     message: str
     allowed: str
     refers_to: str | None = None  # The id that was looked for and not found.
+    missing: str | None = None  # The key that was looked for at the place and not found.
 
 
 @dataclass(frozen=True, slots=True, eq=False)

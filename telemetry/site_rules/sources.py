@@ -58,7 +58,7 @@ def _key_findings(
             yield Finding((*loc, key), message, allowed)
         elif key == wanted and not given:
             message = f"the key {key} is missing: the bus {bus.id} is {_kind_in_words(bus)}"
-            yield Finding(loc, message, allowed)
+            yield Finding(loc, message, allowed, missing=key)
 
 
 def _kind_in_words(bus: Bus) -> str:

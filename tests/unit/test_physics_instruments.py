@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from simulators.instruments import raw_of, resistance_ohm
 from simulators.registers import raw_in, word_count, words_of
+from telemetry.register import Register
 from telemetry.site import Channel, Thermistor
-from telemetry.sources import Register
 
 GEOKON = {"kind": "thermistor", "a": 1.4051e-3, "b": 2.369e-4, "c": 1.019e-7}
 PSI_KPA = 6.89475729

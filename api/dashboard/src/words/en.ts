@@ -233,6 +233,7 @@ export const en = {
     conversion_failed: "conversion failed",
     unknown_state: "unknown state",
     stale_input: "input missing or too old",
+    no_value_code: "device says that it has no value",
     frozen: "frozen",
     spike: "spike",
   },

@@ -228,6 +228,7 @@ export const zh: Words = {
     conversion_failed: "换算失败",
     unknown_state: "未知状态",
     stale_input: "输入缺失或过旧",
+    no_value_code: "设备表示无有效值",
     frozen: "读数不变",
     spike: "尖峰",
   },
