@@ -1,7 +1,12 @@
-"""A bus: one Modbus TCP connection, on which one request at a time is answered or fails.
+"""A bus: one line to Modbus devices, on which one question at a time is answered or fails.
 
-After a time-out the connection is closed before the next request, because a reply that comes
-late would otherwise be taken for the answer to the next question, without any error.
+A reply that comes late must not be taken for the answer to the next question. Proper Modbus TCP
+tells them apart by transaction numbers. RTU has none, and some gateways always send 0, so there:
+
+1. After a question that was not answered well the connection is closed; a serial line is emptied
+   instead, and is silent for 3.5 characters before each question.
+2. Before a unit that owes a reply is asked again, it is asked for another number of registers.
+   Only an answer of that length shows that the late reply is not still on its way.
 """
 
 import asyncio
@@ -10,35 +15,22 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse, ReadInputRegistersResponse
 
+from edge_agent.exceptions import exception_in_words
+from edge_agent.framing import Question, WrongAnswer
+from edge_agent.line import Address, Line, on_the_wire_s, silence_s, where_is, why_not
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
 from edge_agent.waiting import heed_cancellation
 from telemetry.clock import real_monotonic_s
 from telemetry.quality import Quality
-from telemetry.sources import ModbusTcp
+from telemetry.sources import ModbusRtu, ModbusTcp
 
 RECONNECT_LEAST_S: Final = 0.2
 RECONNECT_MOST_S: Final = 5.0
-ILLEGAL_ADDRESS: Final = 2
-TARGET_SILENT: Final = 11
-
-# Modbus application protocol 1.1b3, clause 7.
-EXCEPTIONS: Final = {
-    1: "illegal function: the device does not know this kind of read",
-    2: "illegal address: the device has no such register",
-    3: "illegal value: the device refuses the number of registers",
-    4: "device failure",
-    5: "acknowledge: the device is still working on it",
-    6: "device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable: the gateway itself is set up wrongly or overloaded",
-    11: "gateway target silent: the gateway works, the device behind it does not answer",
-}
+SILENCES_MOST: Final = 50  # A line that never falls silent has another master, or is broken.
 
 # pymodbus logs each failed request; we log when a unit fails and when it is back.
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())
@@ -54,99 +46,174 @@ class ReadFailedError(Exception):
         self.code = code  # Of a Modbus exception.
 
 
-class Bus:
-    """One connection to a device or gateway."""
+class _HungUpError(Exception):
+    """The other side closed the connection while it was asked."""
 
-    def __init__(self, address: ModbusTcp) -> None:
+
+class Bus:
+    """One line to a device, to a gateway, or to a serial port with several devices."""
+
+    def __init__(self, address: Address) -> None:
         self._address = address
-        self._client: AsyncModbusTcpClient | None = None
+        self._line: Line | None = None
         self._backoff = Backoff(RECONNECT_LEAST_S, RECONNECT_MOST_S)
+        self._owing: set[int] = set()  # Units whose reply may still come.
+        self._tells_late_replies = (
+            isinstance(address, ModbusTcp) and not address.zero_transaction_ids
+        )
 
     async def connect(self, timeout_s: float) -> None:
         """Make sure that there is a connection, or raise `ReadFailedError`."""
-        if self._client is not None and self._client.connected:
+        if self._line is not None and self._line.is_open:
             return
         self.close()
-        where = f"{self._address.host}:{self._address.port}"
+        where = where_is(self._address)
         if not self._backoff.allows(real_monotonic_s()):
             raise ReadFailedError(Quality.NO_CONNECTION, f"no connection to {where}")
-        # A client of its own for each connection: nothing of an old one can leak into it.
-        client = AsyncModbusTcpClient(
-            self._address.host,
-            port=self._address.port,
-            name=where,
-            timeout=self._address.timeout_s,
-            retries=0,
-            reconnect_delay=0,  # We decide ourselves when to try again.
-            reconnect_delay_max=RECONNECT_MOST_S,
-        )
+        line = Line(self._address)
         try:
             async with asyncio.timeout(timeout_s):
-                connected = await client.connect()
+                connected = await line.open()
             heed_cancellation()
         except (TimeoutError, OSError, ValueError):  # The last from a resolver that takes no name.
             connected = False
         except asyncio.CancelledError:
-            client.close()
+            line.close()
             raise
         if not connected:
-            client.close()
+            line.close()
             self._backoff.failed(real_monotonic_s())
-            raise ReadFailedError(Quality.NO_CONNECTION, f"cannot connect to {where}")
+            raise ReadFailedError(
+                Quality.NO_CONNECTION, f"cannot connect to {where}{why_not(self._address)}"
+            )
         self._backoff.succeeded()
-        self._client = client
+        self._line = line
 
     async def read(
         self, stretch: Stretch, *, device_id: int, timeout_s: float
     ) -> NDArray[np.uint16]:
-        """Read registers in one request, or raise `ReadFailedError`."""
+        """Read registers, or bits as 0 and 1, in one request, or raise `ReadFailedError`."""
         await self.connect(timeout_s)
+        if device_id in self._owing:
+            await self._settle(stretch, device_id, timeout_s)
         answer = await self._ask(stretch, device_id, timeout_s)
         if isinstance(answer, ExceptionResponse):
             code = answer.exception_code
-            told = EXCEPTIONS.get(code, "unknown exception")
             raise ReadFailedError(
                 Quality.DEVICE_ERROR,
-                f"unit {device_id} answered with exception {code} ({told}) to {stretch}",
+                f"unit {device_id} answered with exception {code} "
+                f"({exception_in_words(code)}) to {stretch}",
                 code=code,
             )
-        wanted = (
-            ReadHoldingRegistersResponse
-            if stretch.table == "holding"
-            else ReadInputRegistersResponse
-        )
-        if not isinstance(answer, wanted) or len(answer.registers) != stretch.words:
-            self.close()  # Whatever this answers, it is not what was asked.
-            raise ReadFailedError(
-                Quality.DEVICE_ERROR, f"unit {device_id} gave a wrong answer to {stretch}"
-            )
-        return np.array(answer.registers, np.uint16)
+        values = answer.bits if stretch.is_of_bits else answer.registers
+        if len(values) < stretch.words:
+            raise self._refused("the answer is too short", stretch, device_id)
+        return np.array(values[: stretch.words], np.uint16)
+
+    async def _settle(self, stretch: Stretch, device_id: int, timeout_s: float) -> None:
+        """Find out whether a unit that owes a reply is in step again, or raise."""
+        # Another length in bytes: up to eight bits take one.
+        together = 8 if stretch.is_of_bits else 1
+        other = 1 if stretch.words > together else stretch.words + together
+        question = Stretch(stretch.table, stretch.address, other)
+        await self._ask(question, device_id, timeout_s)
+        self._owing.discard(device_id)
 
     async def _ask(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
-        """Send a request and wait for what comes back, or close the connection."""
-        client = self._client
-        assert client is not None
-        ask = (
-            client.read_holding_registers
-            if stretch.table == "holding"
-            else client.read_input_registers
-        )
+        """Ask, and once more where an old connection turns out to be dead."""
+        was_used = self._line is not None and self._line.is_used
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await ask(stretch.address, count=stretch.words, device_id=device_id)
-            heed_cancellation()
-        except (TimeoutError, ModbusException, OSError) as error:
+            return await self._ask_once(stretch, device_id, timeout_s)
+        except _HungUpError as error:
             self.close()
-            raise ReadFailedError(
-                Quality.NO_REPLY, f"unit {device_id} did not answer within {timeout_s:.2f} s"
-            ) from error
+            if not was_used:
+                message = f"the line was closed while unit {device_id} was asked"
+                raise ReadFailedError(Quality.NO_REPLY, message) from error
+        await self.connect(timeout_s)
+        try:
+            return await self._ask_once(stretch, device_id, timeout_s)
+        except _HungUpError as error:
+            self.close()
+            message = f"the line was closed twice while unit {device_id} was asked"
+            raise ReadFailedError(Quality.NO_REPLY, message) from error
+
+    async def _ask_once(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
+        """Send a request and wait for what comes back, or get the line clear of it."""
+        line = self._line
+        assert line is not None
+        await self._wait_for_silence(line, device_id)
+        question = Question.about(stretch, device_id)
+        within_s = timeout_s + on_the_wire_s(self._address, question.value_bytes)
+        line.framer.ask(question)
+        try:
+            async with asyncio.timeout(within_s):
+                answer = await _request(line, stretch, device_id)
+            heed_cancellation()
+        except ConnectionException as error:
+            raise _HungUpError from error
+        except (TimeoutError, ModbusException, OSError) as error:
+            others = line.framer.passed_over_bytes
+            self._give_up(device_id)
+            told = "; only other units did" if others else ""
+            message = f"unit {device_id} did not answer within {within_s:.2f} s{told}"
+            raise ReadFailedError(Quality.NO_REPLY, message) from error
         except asyncio.CancelledError:
             self.close()
             raise
+        finally:
+            line.framer.question = None
+        if isinstance(answer, WrongAnswer):
+            raise self._refused(answer.reason, stretch, device_id)
+        line.is_used = True
         return answer
+
+    async def _wait_for_silence(self, line: Line, device_id: int) -> None:
+        """Let a serial line fall silent; what comes meanwhile is nobody's answer any more."""
+        pause_s = silence_s(self._address)
+        if not pause_s:
+            return
+        for _ in range(SILENCES_MOST):
+            heard = line.framer.stray_bytes
+            await asyncio.sleep(pause_s)
+            if line.framer.stray_bytes == heard:
+                line.flush_input()
+                return
+        message = (
+            f"unit {device_id} was not asked: the line never falls silent. "
+            "Remedy: look for a second master, or for a fault of wiring or termination"
+        )
+        raise ReadFailedError(Quality.NO_REPLY, message)
+
+    def _refused(self, reason: str, stretch: Stretch, device_id: int) -> ReadFailedError:
+        """Whatever was answered, it is not what was asked."""
+        self._give_up(device_id)
+        message = f"unit {device_id} gave a wrong answer to {stretch}: {reason}"
+        return ReadFailedError(Quality.DEVICE_ERROR, message)
+
+    def _give_up(self, device_id: int) -> None:
+        """Remember that a reply may still come, and leave it nothing to come to."""
+        if not self._tells_late_replies:
+            self._owing.add(device_id)
+        if isinstance(self._address, ModbusRtu):
+            assert self._line is not None
+            self._line.flush_input()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Close the connection, if there is one; the next read opens another."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
+async def _request(line: Line, stretch: Stretch, device_id: int) -> ModbusPDU:
+    """Send the request of a table."""
+    client = line.client
+    ask = {
+        "coil": client.read_coils,
+        "discrete": client.read_discrete_inputs,
+        "holding": client.read_holding_registers,
+        "input": client.read_input_registers,
+    }[stretch.table]
+    return await ask(stretch.address, count=stretch.words, device_id=device_id)

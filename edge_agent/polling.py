@@ -17,7 +17,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_agent.modbus import ILLEGAL_ADDRESS, TARGET_SILENT, Bus, ReadFailedError
+from edge_agent.exceptions import ILLEGAL_ADDRESS, TARGET_SILENT
+from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.registers import RegisterMap
 from edge_agent.schedule import (
     Backoff,
@@ -70,9 +71,8 @@ class BusPolling:
         self.skipped: Counter[str] = Counter()
         self._clock: Clock = MachineClock()
         self._keep = keep
-        assert part.modbus_tcp is not None
-        self._address = part.modbus_tcp
-        self._bus = Bus(part.modbus_tcp)
+        self._address = part.modbus
+        self._bus = Bus(part.modbus)
         self._polled = [
             _Polled(plan, RegisterMap(plan), plan.group.device_id)
             for plan in groups

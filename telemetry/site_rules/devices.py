@@ -33,6 +33,7 @@ def device_findings(site: Site) -> Iterator[Finding]:
     """Find channels that no line reaches, registers read twice and slots used twice."""
     yield from _bus_findings(site)
     yield from _host_findings(site)
+    yield from _line_findings(site)
     yield from _slot_findings(site)
     yield from _instrument_findings(site)
     yield from _unit_findings(site)
@@ -143,6 +144,20 @@ def _endpoint(bus: Bus) -> tuple[str, ...]:
     if isinstance(address, ModbusRtu):
         return bus.edge, address.device
     return bus.edge, address.host.lower(), str(address.port)
+
+
+def _line_findings(site: Site) -> Iterator[Finding]:
+    """Find two buses on one serial line: their questions would meet on it."""
+    holder: dict[tuple[str, ...], str] = {}
+    for n, bus in enumerate(site.buses):
+        if not _is_modbus(bus) or bus.kind == "modbus_tcp":
+            continue
+        line = _endpoint(bus)
+        if line in holder:
+            message = f"the bus {holder[line]} asks on this line already"
+            allowed = "one bus for each serial line, with all groups of its devices"
+            yield Finding(("buses", n, bus.kind), message, allowed)
+        holder.setdefault(line, bus.id)
 
 
 def _is_modbus(bus: Bus) -> bool:

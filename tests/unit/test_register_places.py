@@ -155,6 +155,17 @@ def test_no_device_on_a_serial_line_is_called_0_or_248(unit: int, is_right: bool
         assert messages == ([] if is_right else told)
 
 
+@pytest.mark.parametrize(
+    "line", ["modbus_rtu: {device: /dev/ttyUSB0}", "modbus_rtu_over_tcp: {host: box, port: 4001}"]
+)
+def test_one_serial_line_is_one_bus(line: str) -> None:
+    hill = TEXT.replace("modbus_tcp: {host: 127.0.0.1, port: 1503}", line)
+    both = hill.replace("modbus_tcp: {host: 127.0.0.1, port: 1502}", line)
+    assert complaints_about(both) == []  # Each edge has lines of its own.
+    [complaint] = complaints_about(both.replace("edge: hill-edge", "edge: dam-edge"))
+    assert complaint.message == "the bus dam-bus asks on this line already"
+
+
 def layout(register: dict[str, Any]) -> int:
     site = read_site_text(with_crack_at(str(register)), "site.yaml")
     return layout_of(plan_of(site).group_by_key["cracks"].group)
