@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,6 +52,18 @@ ScansPerBlock = Annotated[
 Offered = Annotated[
     float | None,
     typer.Option(min=1, help="Readings a second of all edges; left out: as fast as they go."),
+]
+FreePort = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="The port; 0 chooses a free one.")
+]
+RtuOverTcp = Annotated[
+    bool, typer.Option("--rtu-over-tcp", help="Frames as a serial converter passes them on.")
+]
+SerialPort = Annotated[
+    str | None, typer.Option("--serial", help="A serial port, instead of host and port.")
+]
+BaudRate = Annotated[
+    int, typer.Option("--baud-rate", min=300, max=1_000_000, help="Of the serial port.")
 ]
 OpenMetrics = Annotated[
     bool, typer.Option(help="Show /metrics without a token to whoever asks from this machine.")
@@ -290,11 +302,12 @@ def simulate(
     site: Annotated[Path | None, typer.Option(help="The demo site file in use.")] = None,
     clock: ClockFile = None,
     host: Host = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port; 0 chooses a free one.")
-    ] = 0,
+    port: FreePort = 0,
     mapping: Annotated[Path | None, typer.Option(help="For replay: columns to registers.")] = None,
     file: Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")] = None,
+    rtu_over_tcp: RtuOverTcp = False,
+    serial: SerialPort = None,
+    baud_rate: BaudRate = 9600,
     edges: Annotated[int, typer.Option(min=1, help="For load: how many edges.")] = 10,
     channels: Annotated[
         int, typer.Option(min=1, max=128, help="For load: channels of each edge.")
@@ -308,7 +321,7 @@ def simulate(
         Path | None, typer.Option(help="For load: write its site files there, and end.")
     ] = None,
 ) -> None:
-    """Run one simulated device, a real Modbus TCP server; or many edges, as a load."""
+    """Run one simulated device, a real Modbus server; or many edges, as a load."""
     if write_sites is not None:
         from simulators.load_numbers import write_load_sites
 
@@ -317,30 +330,20 @@ def simulate(
         return
     if device == "load":
         _simulate_load(edges, channels, centre, tokens, ledger, scans_per_block, offered)
+    from simulators.device_server import run_device
+    from simulators.settings import DeviceSettings, ReplaySettings
+
+    where = {"host": host, "port": port, "rtu_over_tcp": rtu_over_tcp}
+    line: dict[str, Any] = {**where, "serial": serial, "baud_rate": baud_rate, "clock": clock}
     if device == "replay":
         from simulators.replay import run_replay
-        from simulators.settings import ReplaySettings
 
-        if mapping is None or not file:
-            typer.echo("simulate replay needs --mapping and at least one --file.", err=True)
-            raise typer.Exit(2)
-        replay = ReplaySettings(
-            host=host, port=port, clock=clock, mapping=mapping, files=tuple(file)
+        raise typer.Exit(
+            run_replay(ReplaySettings(mapping=mapping, files=tuple(file or ()), **line))
         )
-        raise typer.Exit(run_replay(replay))
-    from simulators.device_server import run_device
-    from simulators.settings import DeviceSettings
-
-    settings = DeviceSettings(
-        device=device,
-        scenario=scenario,
-        seed=seed,
-        site=site,
-        clock=clock,
-        host=host,
-        port=port,
+    raise typer.Exit(
+        run_device(DeviceSettings(device=device, scenario=scenario, seed=seed, site=site, **line))
     )
-    raise typer.Exit(run_device(settings))
 
 
 def _simulate_load(

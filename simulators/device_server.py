@@ -1,4 +1,6 @@
-"""A simulated device as a process of its own: a real Modbus TCP server, read-only.
+"""A simulated device as a process of its own: a real Modbus server, read-only.
+
+It speaks Modbus TCP, RTU over TCP as a serial converter does, or RTU on a serial line.
 
 The shell around the field: it listens, looks at the clock at every request, and hands over
 what the unit holds. What the registers hold is decided in `simulators.field`.
@@ -11,7 +13,8 @@ from pathlib import Path
 
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import NoSuchIdException
-from pymodbus.server import ModbusTcpServer
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from simulators.field import units_of
@@ -45,19 +48,20 @@ def run_device(settings: DeviceSettings) -> int:
 
 def serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> int:
     """Serve units in this process until SIGTERM, SIGINT or the supervisor's end."""
+    if settings.serial is not None and settings.rtu_over_tcp:
+        print("Give --rtu-over-tcp or --serial, not both.", file=sys.stderr)  # noqa: T201
+        return 2
     try:
         asyncio.run(_serve(units, now, settings))
     except OSError as error:
-        print(  # noqa: T201
-            f"The simulated device cannot listen on {settings.host}:{settings.port}: {error}",
-            file=sys.stderr,
-        )
+        where = settings.serial or f"{settings.host}:{settings.port}"
+        print(f"The simulated device cannot listen on {where}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
 class DeviceServer:
-    """A Modbus TCP server in front of some units."""
+    """A Modbus server in front of some units."""
 
     def __init__(self, units: Sequence[ModbusUnit], now: Now) -> None:
         """Take the units, and what tells the time."""
@@ -65,17 +69,31 @@ class DeviceServer:
         self._devices.append(
             SimDevice(EVERY_OTHER_UNIT, _registers(0, EVERY_ADDRESS), action=_nobody)
         )
-        self._server: ModbusTcpServer | None = None
+        self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; return the port."""
-        server = ModbusTcpServer(self._devices, address=(host, port), ignore_missing_devices=True)
+    async def start(self, host: str, port: int, *, as_rtu: bool = False) -> int:
+        """Listen for Modbus TCP, or for frames of a serial line; return the port."""
+        server = ModbusTcpServer(
+            self._devices,
+            address=(host, port),
+            framer=FramerType.RTU if as_rtu else FramerType.SOCKET,
+            ignore_missing_devices=True,
+        )
         if not await server.listen():
             raise OSError("the address is taken or not ours")
         self._server = server
         assert isinstance(server.transport, asyncio.Server)
         bound: int = server.transport.sockets[0].getsockname()[1]
         return bound
+
+    async def start_on_line(self, device: str, baud_rate: int = 9600) -> None:
+        """Listen on a serial line, with no parity and one stop bit."""
+        server = ModbusSerialServer(
+            self._devices, port=device, baudrate=baud_rate, ignore_missing_devices=True
+        )
+        if not await server.listen():
+            raise OSError("there is no such serial port, or another program uses it")
+        self._server = server
 
     async def stop(self) -> None:
         """Stop listening, and hang up on everyone."""
@@ -153,7 +171,13 @@ async def _nobody(
 async def _serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> None:
     asked = asyncio.create_task(until_asked_to_stop(settings.supervised))
     server = DeviceServer(units, now)
-    port = await server.start(settings.host, settings.port)
-    print(f"listening on {settings.host}:{port}", flush=True)  # noqa: T201 - read by who started us
+    if settings.serial is not None:
+        await server.start_on_line(settings.serial, settings.baud_rate)
+        where = settings.serial
+    else:
+        as_rtu = settings.rtu_over_tcp
+        port = await server.start(settings.host, settings.port, as_rtu=as_rtu)
+        where = f"{settings.host}:{port}"
+    print(f"listening on {where}", flush=True)  # noqa: T201 - read by who started us
     await asked
     await server.stop()

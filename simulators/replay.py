@@ -129,6 +129,9 @@ def read_replay(mapping: Path, files: Sequence[Path]) -> Replay:
 
 def run_replay(settings: ReplaySettings) -> int:
     """Serve logger files until told to stop; return the exit code."""
+    if settings.mapping is None or not settings.files:
+        print("simulate replay needs --mapping and at least one --file.", file=sys.stderr)  # noqa: T201
+        return 2
     try:
         replay = read_replay(settings.mapping, settings.files)
     except ReplayError as error:

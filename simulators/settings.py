@@ -12,6 +12,9 @@ class ServingSettings:
 
     host: str = "127.0.0.1"
     port: int = 0  # 0 chooses a free one; the line "listening on HOST:PORT" tells which.
+    rtu_over_tcp: bool = False  # Frames of a serial line, as a converter passes them on.
+    serial: str | None = None  # A serial port, such as /dev/ttyUSB0, instead of host and port.
+    baud_rate: int = 9600
     clock: Path | None = None  # A shared scenario clock; it may be written later.
     supervised: bool = field(default_factory=is_supervised)  # Ends with its standard input.
 
@@ -30,5 +33,5 @@ class DeviceSettings(ServingSettings):
 class ReplaySettings(ServingSettings):
     """Real logger files, served as registers at their own instants."""
 
-    mapping: Path
+    mapping: Path | None
     files: tuple[Path, ...]
