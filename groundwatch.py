@@ -93,6 +93,20 @@ def schema() -> None:
 
 
 @app.command()
+def profiles(
+    name: Annotated[str | None, typer.Argument(help="Print this profile's file.")] = None,
+) -> None:
+    """List the register maps that come with Groundwatch, or print one."""
+    from telemetry.device_profiles import UnknownProfileError, profile_list, profile_text
+
+    try:
+        typer.echo("\n".join(profile_list()) if name is None else profile_text(name).rstrip())
+    except UnknownProfileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
 def migrate(dsn: Dsn) -> None:
     """Bring a database's schema up to date."""
     import asyncio

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
-from telemetry.register import Register
+from telemetry.register import ByteOrder, Register, Table
 from telemetry.sources import (
     FieldName,
     Gateway,
@@ -22,6 +22,8 @@ from telemetry.sources import (
     ModbusTcp,
     Mqtt,
 )
+
+Unit = Annotated[str, StringConstraints(min_length=1, max_length=16)]
 
 
 class Name(Part):
@@ -194,7 +196,7 @@ class ChannelBase(Part):
     id: Key  # Unique in the whole site.
     name: Name | None = None
     quantity: Key
-    unit: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    unit: Unit
     slot: Annotated[int, Field(ge=0, lt=128)]
     resolution: Positive | None = None
     range: tuple[float, float] | None = None  # Values outside are bad: out of range.
@@ -210,6 +212,7 @@ class Channel(ChannelBase):
     """One measured quantity of an instrument."""
 
     instrument: Key
+    point: Key | None = None  # Of the group's profile: what is not said here is taken from there.
     # Where it stands on its bus: one of these, as `telemetry.sources` says.
     register_: Annotated[Register | None, Field(alias="register")] = None
     field: FieldName | None = None
@@ -232,6 +235,33 @@ class CalculatedChannel(ChannelBase):
     max_age_s: Positive  # An input older than this makes the result bad.
 
 
+class Point(Part):
+    """One number of a kind of device, as its maker's document describes it."""
+
+    id: Key
+    name: Name | None = None
+    quantity: Key
+    unit: Unit
+    register_: Annotated[Register, Field(alias="register")]
+    conversion: Conversion | None = None
+    electrical_range: tuple[float, float] | None = None
+    resolution: Positive | None = None
+    range: tuple[float, float] | None = None
+    states: dict[int, State] | None = None
+
+
+class Profile(Part):
+    """The register map of a kind of device."""
+
+    id: Key
+    maker: Sentence
+    model: Sentence
+    document: Sentence  # Where the map stands, so that it can be checked.
+    table: Table = "holding"  # Of registers that say nothing else.
+    byte_order: ByteOrder = "ABCD"  # Of numbers of several registers that say nothing else.
+    points: Annotated[list[Point], Field(min_length=1, max_length=2000)]
+
+
 class ScanGroup(Part):
     """Channels that are read together, from one device, at successive instants.
 
@@ -242,6 +272,7 @@ class ScanGroup(Part):
     period_s: Positive
     bus: Key
     device_id: Annotated[int, Field(ge=0, le=255)] | None = None  # The Modbus unit.
+    profile: Key | None = None  # The device's register map: the site's own, or a shipped one.
     message: Message | None = None  # What an MQTT device publishes.
     channels: Annotated[list[Channel], Field(min_length=1, max_length=128)]
 
@@ -315,5 +346,6 @@ class Site(Part):
     time_zone: str  # IANA name; for showing only, everything is stored in UTC.
     began_at: datetime  # Nothing can have been measured before.
     technical_level: LevelName = "yellow"
+    profiles: list[Profile] = Field(default_factory=list)
     buses: list[Bus] = Field(default_factory=list)
     structures: Annotated[list[Structure], Field(min_length=1)]

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from telemetry.complaint import Complaint
+from telemetry.device_profiles import fill_from_profiles, profiles_used, with_profiles
 from telemetry.quantities import QUANTITIES, UNITS
 from telemetry.site import Site
 from telemetry.site_rules import Finding, findings
@@ -65,6 +66,7 @@ def read_site_text(text: str, source_name: str) -> Site:
     """Read the text of a site file; `source_name` is what complaints call it."""
     try:
         root, complaints = read_yaml(text, source_name)
+        complaints += fill_from_profiles(root, source_name)
     except YamlError as error:
         raise SiteFileError(error.complaints) from None
     site, found = _Reading(source_name, root).outcome()
@@ -72,6 +74,14 @@ def read_site_text(text: str, source_name: str) -> Site:
     if complaints or site is None:
         raise SiteFileError(complaints)
     return site
+
+
+def self_contained(text: str, source_name: str) -> str:
+    """Write a good site file so that it means the same when shipped profiles have changed."""
+    root, _ = read_yaml(text, source_name)
+    if not profiles_used(root):
+        return text
+    return json.dumps(with_profiles(root), ensure_ascii=False, indent=1)
 
 
 def site_schema() -> dict[str, Any]:
@@ -82,6 +92,10 @@ def site_schema() -> dict[str, Any]:
         properties = schema["$defs"][part]["properties"]
         properties["quantity"] = {"enum": list(QUANTITIES), "title": "Quantity"}
         properties["unit"] = {"enum": units, "title": "Unit"}
+    channel = schema["$defs"]["Channel"]  # One that names a point needs no more than that.
+    from_point = [key for key in ("quantity", "unit") if key in channel["required"]]
+    channel["required"] = [key for key in channel["required"] if key not in from_point]
+    channel["anyOf"] = [{"required": ["point"]}, {"required": from_point}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Groundwatch site file",
