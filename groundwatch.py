@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_agent.probe_command import probe
 from ingest.quarantine_command import app as quarantine
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app.add_typer(quarantine, name="quarantine")
 
 bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+
+app.command()(probe)
 
 SiteFiles = Annotated[
     list[Path], typer.Option("--site", help="A site file; may be given several times.")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+ILLEGAL_FUNCTION: Final = 1
 ILLEGAL_ADDRESS: Final = 2
 TARGET_SILENT: Final = 11
 

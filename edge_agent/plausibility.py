@@ -162,9 +162,11 @@ def _moved(decodings: Sequence[Decoding], by: int) -> tuple[Decoding, ...]:
 def evidence_of(words: Words, type_: str, byte_order: str) -> float:
     """Count the evidence for reading words [read, word] as numbers of a type, in bits."""
     values = numbers_in(words, type_, byte_order)
-    likelihood = _whole_likelihood(values, type_)
-    if type_.startswith("float"):
-        likelihood = max(_float_likelihood(values, type_), _decimal_likelihood(values, type_))
+    with np.errstate(all="ignore"):  # Nonsense overflows, and is found to be nonsense.
+        if type_.startswith("float"):
+            likelihood = max(_float_likelihood(values, type_), _decimal_likelihood(values, type_))
+        else:
+            likelihood = _whole_likelihood(values, type_)
     rarity = TYPE_RARITY.get(type_, 0.0)
     rarity += RARITY[byte_order] if words.shape[1] > 1 else 0.0
     if words.shape[1] == 1 and byte_order != "ABCD":
@@ -311,7 +313,8 @@ def _log_prior_of_floats(numbers: Floats, mantissa_bits: int) -> Floats:
     sensible = (sizes >= SENSIBLE[0]) & (sizes < SENSIBLE[1])
     conceivable = (sizes >= CONCEIVABLE[0]) & (sizes < CONCEIVABLE[1])
     in_bits = np.where(sensible, np.log2(octaves), np.where(conceivable, 10.0, 17.0))
-    of_this_size = in_bits + 1.0 + mantissa_bits
+    sign_bits = np.where(numbers < 0.0, 2.0, 0.4)  # Most of what is measured is above 0.
+    of_this_size = in_bits + sign_bits + mantissa_bits
     whole = np.where(numbers == 0.0, -np.log2(ZERO_SHARE), of_this_size)
     return np.where(np.isfinite(numbers), -whole, -(mantissa_bits + 30.0))
 
