@@ -118,7 +118,7 @@ async def test_the_draft_is_a_site_once_its_gaps_are_filled(key: str) -> None:
 
 
 async def test_two_plausible_orders_are_warned_about() -> None:
-    """The head over the weir stands still: it is plausible in two byte orders, and both are told."""
+    """The head over the weir stands still and is plausible in two orders: both are told."""
     unit = UNITS["dam-pond"]
 
     async def stand_still() -> None:
