@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PAGE_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help install demo test check format scenarios lock clean
+.PHONY: help install demo test check format fuzz scenarios lock clean
 
 help:
 	@echo "make demo       a whole mine on this machine, with a slope that fails within two minutes"
 	@echo "make test       all tests"
+	@echo "make fuzz       a million mutated Modbus replies"
 	@echo "make check      ruff, mypy, import contracts"
 	@echo "make scenarios  all six scenarios on real processes"
 	@echo "make install    the 'groundwatch' command in $(VENV)"
@@ -37,6 +38,10 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest -n 2 -m "not real_processes and not all_scenarios" $(TESTS)
 	@$(BIN)/python -m pytest -m "real_processes and not all_scenarios" $(TESTS)
+
+# A million mutated Modbus replies against the edge's own decoding; some minutes.
+fuzz: install
+	@PYTHONPATH=.:tests $(BIN)/python tests/modbus_fuzz.py $(FUZZ)
 
 scenarios: install
 	@$(BIN)/python -m pytest -m all_scenarios tests/real_processes

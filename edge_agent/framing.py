@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.framer.base import FramerBase
 from pymodbus.pdu import ModbusPDU
@@ -146,6 +148,14 @@ def _judge_length(data: bytes, size: int) -> Verdict:
 
 def _has_good_crc(frame: bytes) -> bool:
     return FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big"))
+
+
+def values_in(answer: ModbusPDU, stretch: Stretch) -> NDArray[np.uint16] | None:
+    """Take the words of a stretch, or its bits as 0 and 1, out of an answer; None: too few."""
+    values = answer.bits if stretch.is_of_bits else answer.registers
+    if len(values) < stretch.words:
+        return None
+    return np.array(values[: stretch.words], np.uint16)
 
 
 class WrongAnswer(ModbusPDU):

@@ -36,12 +36,21 @@ class Line:
         self.framer = _framer_of(address)
         self.client = _client_of(address, self._connection_changed)
         self.client.ctx.framer = self.framer
+        self._is_serial = isinstance(address, ModbusRtu)
         self.is_used = False  # Whether anything was answered on it.
 
     @property
     def is_open(self) -> bool:
         """Whether questions can be asked, as far as we know."""
         return self.client.connected
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether bytes came that nobody asked for: a new connection begins without them.
+
+        A serial line has no other connection to offer; there silence is waited for instead.
+        """
+        return self.framer.stray_bytes > 0 and not self._is_serial
 
     async def open(self) -> bool:
         """Connect; false when that is not possible."""

@@ -19,7 +19,7 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge_agent.exceptions import exception_in_words
-from edge_agent.framing import Question, WrongAnswer
+from edge_agent.framing import Question, WrongAnswer, values_in
 from edge_agent.line import Address, Line, on_the_wire_s, silence_s, where_is, why_not
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
@@ -64,7 +64,7 @@ class Bus:
 
     async def connect(self, timeout_s: float) -> None:
         """Make sure that there is a connection, or raise `ReadFailedError`."""
-        if self._line is not None and self._line.is_open:
+        if self._line is not None and self._line.is_open and not self._line.is_suspect:
             return
         self.close()
         where = where_is(self._address)
@@ -105,10 +105,10 @@ class Bus:
                 f"({exception_in_words(code)}) to {stretch}",
                 code=code,
             )
-        values = answer.bits if stretch.is_of_bits else answer.registers
-        if len(values) < stretch.words:
+        values = values_in(answer, stretch)
+        if values is None:
             raise self._refused("the answer is too short", stretch, device_id)
-        return np.array(values[: stretch.words], np.uint16)
+        return values
 
     async def _settle(self, stretch: Stretch, device_id: int, timeout_s: float) -> None:
         """Find out whether a unit that owes a reply is in step again, or raise."""

@@ -14,6 +14,7 @@ import pytest
 from pymodbus.framer import FramerRTU
 from serial_line import serial_line
 from stream_server import Answer, stream_server
+from waiting import until
 
 from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.registers import Stretch
@@ -213,6 +214,31 @@ async def test_a_device_that_hangs_up_is_asked_once_more_if_the_line_was_old() -
 
     assert [one.tolist() for one in words] == [[42]] * 4
     assert len(connections) == 4
+
+
+async def test_bytes_that_nobody_asked_for_make_a_new_connection() -> None:
+    """A reply that comes twice must not be the answer to the next question, too."""
+    connections: list[int] = []
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        while True:
+            question = await reader.readexactly(8)
+            answer = question[:2] + b"\2" + question[2:4]  # The register's address.
+            writer.write(rtu(answer))
+            await writer.drain()
+            await asyncio.sleep(0)
+            writer.write(rtu(answer))
+
+    async with bus_to(twice, 5.0, as_rtu=True) as bus:
+        for address in range(10):
+            with suppress(ReadFailedError):  # Where both copies came in one piece.
+                words = await bus.read(Stretch("holding", address, 1), device_id=1, timeout_s=5.0)
+                assert words.tolist() == [address]
+            line = bus._line
+            await until(lambda line=line: line is None or line.is_suspect)
+
+    assert len(connections) == 10
 
 
 async def test_a_device_that_always_hangs_up_fails_at_once() -> None:
