@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
+from pymodbus.framer import FramerType
 
 from simulators.device_server import DeviceServer, shared_clock
 from simulators.field import Unit, units_of
@@ -237,3 +238,29 @@ async def test_a_taken_port_and_a_wrong_name_are_told_in_a_sentence(tmp_path: Pa
         assert await asyncio.wait_for(third.wait(), 10.0) == 2
         assert third.stderr is not None
         assert "use one of dam, slope, mine, fan" in (await third.stderr.read()).decode()
+
+
+async def test_a_process_speaks_as_a_serial_converter_does(tmp_path: Path) -> None:
+    words = ["-m", "groundwatch", "simulate", "fan", "--rtu-over-tcp"]
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, *words, "--clock", str(tmp_path / "clock.json")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert started.stdout is not None
+    try:
+        line = (await asyncio.wait_for(started.stdout.readline(), 30.0)).decode()
+        port = int(line.rsplit(":", 1)[1])
+        client = AsyncModbusTcpClient(
+            "127.0.0.1", port=port, framer=FramerType.RTU, timeout=5.0, retries=0
+        )
+        assert await client.connect()
+        answer = await client.read_holding_registers(0, count=9, device_id=1)
+        client.close()
+    finally:
+        started.kill()
+        await started.communicate()
+
+    fan = units("calm", "fan")["fan-unit"]
+    assert answer.registers == fan.words(fan.step_at(read_scenario("calm").began_us))
