@@ -154,7 +154,8 @@ class Tally:
     """What came of all replies."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    beyond: int = 0  # Other values than were sent, with everything right that can be checked.
+    # Other values than were sent, with everything right that can be checked, by line.
+    beyond: Counter[str] = field(default_factory=Counter)
 
     def judge(self, reply: Reply, sent: bytes, values: list[int] | None, outcome: str) -> None:
         """Take a result in; a value that nothing justifies ends everything."""
@@ -162,7 +163,7 @@ class Tally:
         if values is None or values == reply.values(reply.data):
             return
         assert _justifies(reply, sent, values), (reply, sent.hex(), values)
-        self.beyond += 1
+        self.beyond["rtu" if reply.as_rtu else "tcp"] += 1
 
 
 def _justifies(reply: Reply, sent: bytes, values: list[int]) -> bool:
@@ -227,7 +228,9 @@ def main() -> None:
     told = ", ".join(f"{what}: {n}" for what, n in sorted(tally.outcomes.items()))
     sys.stdout.write(
         f"{count} replies of seed {seed} in {real_monotonic_s() - began_s:.0f} s: {told}.\n"
-        f"Wrong values: 0. Mutations that no check of the protocol can see: {tally.beyond}.\n"
+        "Values that nothing in a reply justifies: 0. Damaged values in replies that are right by "
+        f"every check there is: {tally.beyond['rtu']} (RTU, with another right CRC), "
+        f"{tally.beyond['tcp']} (TCP, which has no checksum of its own).\n"
     )
 
 
