@@ -13,50 +13,46 @@ from telemetry.sources import ModbusRtu, ModbusRtuOverTcp, ModbusTcp
 
 FILL_IN: Final = "fill-in"
 CHANNELS_MAX: Final = 128
-PERIOD_S: Final = 60
+BEGINNING: Final = f"""\
+# A draft that `groundwatch probe` wrote from a live device.
+# Replace every {FILL_IN}; `groundwatch check` names each of them with its line.
+# Registers that were always 0, and texts, are left out.
+site: probed-site
+name: {{ en: Probed site, zh: 探测的现场 }}
+time_zone: UTC
+began_at: 2020-01-01T00:00:00Z
+
+buses:
+  - id: bus
+    edge: edge
+    <bus>
+
+structures:
+  - id: structure
+    kind: {FILL_IN}  # tailings_dam, slope, underground or ventilation
+    name: {{ en: Structure, zh: 监测对象 }}
+    stations:
+      - id: station
+        name: {{ en: Station, zh: 测站 }}
+        instruments:
+          - {{ id: device, type: device }}
+        scan_groups:
+          - id: group
+            period_s: 60
+            bus: bus
+            device_id: <unit>"""
 
 
 def draft_site(probe: Probe, probed: Sequence[Probed], fitting: Sequence[Fit]) -> str:
     """Write a whole site file with one station; `groundwatch check` names what is to fill in."""
     certain = [fit for fit in fitting if fit.is_convincing]
-    channels = (
-        list(_channels_of_profile(certain[0])) if certain else list(_channels_of_registers(probed))
-    )
-    dropped = len(channels) - CHANNELS_MAX
-    lines = [
-        "# A draft that `groundwatch probe` wrote from a live device.",
-        f"# Replace every {FILL_IN}; `groundwatch check` names each of them with its line.",
-        "# Registers that were always 0, and texts, are left out.",
-        "site: probed-site",
-        "name: { en: Probed site, zh: 探测的现场 }",
-        "time_zone: UTC",
-        "began_at: 2020-01-01T00:00:00Z",
-        "",
-        "buses:",
-        "  - id: bus",
-        "    edge: edge",
-        f"    {_bus(probe.address)}",
-        "",
-        "structures:",
-        "  - id: structure",
-        f"    kind: {FILL_IN}  # tailings_dam, slope, underground or ventilation",
-        "    name: { en: Structure, zh: 监测对象 }",
-        "    stations:",
-        "      - id: station",
-        "        name: { en: Station, zh: 测站 }",
-        "        instruments:",
-        "          - { id: device, type: device }",
-        "        scan_groups:",
-        "          - id: group",
-        f"            period_s: {PERIOD_S}",
-        "            bus: bus",
-        f"            device_id: {probe.unit}",
-    ]
+    channels = list(_channels_of_profile(certain[0]) if certain else _channels_of_registers(probed))
+    lines = [BEGINNING.replace("<bus>", _bus(probe.address)).replace("<unit>", str(probe.unit))]
     if certain:
         lines.append(f"            profile: {certain[0].profile.id}")
     lines.append("            channels:")
-    if dropped > 0:
-        lines.append(f"              # {dropped} more did not fit into one group.")
+    if len(channels) > CHANNELS_MAX:
+        lines.append(f"              # {len(channels) - CHANNELS_MAX} more are left out here.")
     for slot, channel in enumerate(channels[:CHANNELS_MAX]):
         lines += [line.replace("<slot>", str(slot)) for line in channel]
     return "\n".join(lines) + "\n"
