@@ -6,12 +6,12 @@ from edge_agent.polling import BusPolling
 from edge_agent.settings import SettingsError
 from edge_agent.source import Keep, Source
 from telemetry.plan import GroupPlan
-from telemetry.site import Bus
+from telemetry.site import MODBUS_KINDS, Bus
 
 
 def source_of(bus: Bus, groups: Sequence[GroupPlan], *, keep: Keep) -> Source:
     """Make the source for a bus; `keep` is handed every scan that it takes."""
-    if bus.kind != "modbus_tcp":
+    if bus.kind not in MODBUS_KINDS:
         raise SettingsError(
             f"The bus '{bus.id}' is of the kind {bus.kind}, which an edge agent does not read."
         )
