@@ -1,36 +1,20 @@
-"""Files that real loggers wrote: rows of text with a stamp, read into columns of numbers."""
+"""Files that real loggers wrote, read whole: the columns that a replay serves."""
 
-import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from simulators.physics.chance import Floats
-from simulators.physics.parameters import Parameters
-from telemetry.clock import instant_us
-
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-MISSING = {"", "nan", "-9999"}  # What loggers write where they have no number.
+from telemetry.logger_files.format import Column, LoggerFormat
+from telemetry.logger_files.header import Wanted
+from telemetry.logger_files.reader import LoggerReader, UnreadableFileError
 
 
 class LoggerFileError(Exception):
     """A logger's file cannot be read; the message says where and why."""
-
-
-class Layout(Parameters):
-    """How a logger writes its file; columns are counted from 0."""
-
-    file: Annotated[str, Field(min_length=1)]  # The file's name, without folders.
-    delimiter: Literal["comma", "semicolon", "tab"] = "comma"
-    header_rows: Annotated[int, Field(ge=0)] = 0
-    time_column: Annotated[int, Field(ge=0)] = 0
-    time_format: str = "%Y-%m-%d %H:%M:%S"
-    utc_offset_h: Annotated[float, Field(ge=-14, le=14)] = 0.0  # Fixed: loggers know no summer.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,38 +22,23 @@ class LoggerFile:
     """A logger's rows."""
 
     at_us: NDArray[np.int64]  # [row] as stamped, in microseconds since 1970 UTC
-    columns: dict[int, Floats]  # [row] NaN where the logger had no number
+    columns: dict[Column, Floats]  # [row] NaN where the logger had no number
 
 
-def read_logger_file(path: Path, layout: Layout, columns: set[int]) -> LoggerFile:
-    """Read some columns of a logger's file; a byte-order mark at its beginning is skipped."""
-    zone = timezone(timedelta(hours=layout.utc_offset_h))
-    at_us: list[int] = []
-    numbers: dict[int, list[float]] = {column: [] for column in columns}
+def read_logger_file(path: Path, form: LoggerFormat, columns: Sequence[Column]) -> LoggerFile:
+    """Read some columns of a logger's file."""
+    wanted = [Wanted(column, "replay") for column in columns]
+    reader = LoggerReader(str(path), form, wanted)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=DELIMITERS[layout.delimiter])
-            for line, row in enumerate(rows, start=1):
-                if line <= layout.header_rows or not row:
-                    continue
-                try:
-                    stamp = row[layout.time_column].strip()
-                    local = datetime.strptime(stamp, layout.time_format).replace(tzinfo=zone)
-                    at_us.append(instant_us(local))
-                    for column, found in numbers.items():
-                        found.append(_number(row[column]))
-                except (ValueError, IndexError) as error:
-                    raise LoggerFileError(f"{path}, line {line}: {error}.") from error
-    except (OSError, UnicodeDecodeError) as error:
+        rows = reader.feed(path.read_bytes())
+        reader.finish()
+    except OSError as error:
         raise LoggerFileError(f"{path} cannot be read: {error}.") from error
-    if not at_us:
+    except UnreadableFileError as error:
+        raise LoggerFileError(str(error)) from error
+    if reader.complaints:
+        raise LoggerFileError("\n".join(map(str, reader.complaints)))
+    if not len(rows):
         raise LoggerFileError(f"{path} has no rows.")
-    return LoggerFile(
-        np.array(at_us, np.int64),
-        {column: np.array(found, np.float64) for column, found in numbers.items()},
-    )
-
-
-def _number(text: str) -> float:
-    bare = text.strip()
-    return float("nan") if bare.lower() in MISSING else float(bare)
+    numbers = {column: rows.number[:, n] for n, column in enumerate(columns)}
+    return LoggerFile(rows.at_us, numbers)

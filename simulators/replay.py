@@ -15,12 +15,13 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from simulators.device_server import Now, serve, shared_clock
-from simulators.logger_file import Layout, LoggerFile, LoggerFileError, read_logger_file
+from simulators.logger_file import LoggerFile, LoggerFileError, read_logger_file
 from simulators.physics.parameters import Parameters
 from simulators.registers import Words, holds_all, is_number, word_count, words_of
 from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
+from telemetry.logger_files.format import Column, LoggerFormat
 from telemetry.model_errors import each_said
 from telemetry.register import Register
 
@@ -32,12 +33,14 @@ class ReplayError(Exception):
 class ColumnRegister(Register):
     """A register, and the column of the file that fills it."""
 
-    column: Annotated[int, Field(ge=0)]
+    column: Column
 
 
-class ReplayedUnit(Layout):
+class ReplayedUnit(Parameters):
     """A Modbus unit that a file speaks for."""
 
+    file: Annotated[str, Field(min_length=1)]  # The file's name, without folders.
+    format: LoggerFormat
     device_id: Annotated[int, Field(ge=1, le=247)]
     registers: Annotated[tuple[ColumnRegister, ...], Field(min_length=1)]
 
@@ -142,7 +145,8 @@ def run_replay(settings: ReplaySettings) -> int:
 
 def _unit(unit: ReplayedUnit, path: Path, period_us: int) -> LoggerUnit:
     try:
-        rows = read_logger_file(path, unit, {register.column for register in unit.registers})
+        columns = list(dict.fromkeys(register.column for register in unit.registers))
+        rows = read_logger_file(path, unit.format, columns)
     except LoggerFileError as error:
         raise ReplayError(str(error)) from error
     if not all(is_number(register) for register in unit.registers):

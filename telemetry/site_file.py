@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from telemetry.complaint import Complaint
 from telemetry.device_profiles import fill_from_profiles, profiles_used, with_profiles
+from telemetry.part import Part
 from telemetry.quantities import QUANTITIES, UNITS
 from telemetry.site import Site
 from telemetry.site_rules import Finding, findings
@@ -153,7 +154,7 @@ class _Reading:
         return self._complaint(finding.loc, finding.message, finding.allowed, at_key=False)
 
     def _complaint(self, loc: Loc, message: str, allowed: str, *, at_key: bool) -> Complaint:
-        mark, words = _place(self.root, loc, at_key=at_key)
+        mark, words = place_of(self.root, loc, at_key=at_key)
         return Complaint(self.source_name, *mark, ".".join(words), message, allowed)
 
 
@@ -165,11 +166,13 @@ def _validated(root: Node, stand_ins: dict[str, Any]) -> Site:
     return Site.model_validate_json(json.dumps(plain), strict=True)
 
 
-def _place(root: Node, loc: Loc, *, at_key: bool) -> tuple[Mark, list[str]]:
+def place_of(
+    root: Node, loc: Loc, *, at_key: bool, model: type[Part] = Site
+) -> tuple[Mark, list[str]]:
     """Find the line of a place, and name it with ids where list items have them."""
     node, mark, words = root, root.mark, []
     for n, word in enumerate(loc):
-        if word == "[key]" or is_union_tag(loc[: n + 1]):
+        if word == "[key]" or is_union_tag(loc[: n + 1], model):
             continue
         content = node.content
         if isinstance(content, dict) and str(word) in content:

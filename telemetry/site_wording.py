@@ -60,14 +60,14 @@ _WANTED: Final[dict[str, str]] = {
 }
 
 
-def message_of(error: ErrorDetails) -> tuple[str, str]:
-    """Say what is wrong in a sentence, and what would be right."""
+def message_of(error: ErrorDetails, root: type[Part] = Site) -> tuple[str, str]:
+    """Say what is wrong with a site file, or another, in a sentence, and what would be right."""
     loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
     shown = _shown(error["input"])
     if kind == "extra_forbidden":
-        return _unknown_key(loc)
+        return _unknown_key(loc, root)
     if kind == "missing" and not isinstance(loc[-1], int):
-        return f"the key {loc[-1]} is missing", f"with the keys {_listed(_needed(loc[:-1]))}"
+        return f"the key {loc[-1]} is missing", f"with the keys {_listed(_needed(loc[:-1], root))}"
     if kind == "register":
         return context["message"], context["allowed"]
     if kind in _SENTENCES:
@@ -77,17 +77,17 @@ def message_of(error: ErrorDetails) -> tuple[str, str]:
     return f"{shown} may not stand here", _WANTED.get(kind, plain_message(error))
 
 
-def model_at(loc: Loc) -> type[Part] | None:
-    """Find which part of a site file stands at a place, by the models of `telemetry.site`."""
-    here: Any = Site
+def model_at(loc: Loc, root: type[Part] = Site) -> type[Part] | None:
+    """Find which part of a file stands at a place, by the models of `telemetry.site`."""
+    here: Any = root
     for word in loc:
         here = _inside(here, word)
     return here if isinstance(here, type) and issubclass(here, Part) else None
 
 
-def is_union_tag(loc: Loc) -> bool:
+def is_union_tag(loc: Loc, root: type[Part] = Site) -> bool:
     """Tell whether a place's last word names a kind of a union and not a key of the file."""
-    parent: Any = Site
+    parent: Any = root
     for word in loc[:-1]:
         parent = _inside(parent, word)
     return _is_union(parent) and _inside(parent, loc[-1]) is not None
@@ -98,16 +98,16 @@ def keys_of(model: type[Part]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _unknown_key(loc: Loc) -> tuple[str, str]:
-    model = model_at(loc[:-1])
+def _unknown_key(loc: Loc, root: type[Part]) -> tuple[str, str]:
+    model = model_at(loc[:-1], root)
     allowed = keys_of(model) if model else []
     meant = get_close_matches(str(loc[-1]), allowed, n=1)
     hint = f"; did you mean {meant[0]}?" if meant else ""
     return f"the key {_shown(loc[-1])} is unknown here{hint}", _listed(allowed)
 
 
-def _needed(loc: Loc) -> list[str]:
-    model = model_at(loc)
+def _needed(loc: Loc, root: type[Part]) -> list[str]:
+    model = model_at(loc, root)
     fields = model.model_fields.items() if model else ()
     return [field.alias or name for name, field in fields if field.is_required()]
 

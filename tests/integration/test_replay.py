@@ -46,10 +46,9 @@ period_s = 60.0
 
 [[units]]
 file = "own.csv"
-delimiter = "semicolon"
-header_rows = 2
-time_format = "%d.%m.%Y %H:%M"
-utc_offset_h = 8.0
+format.delimiter = "semicolon"
+format.header_rows = 2
+format.time = { format = "%d.%m.%Y %H:%M", zone = "+08:00" }
 device_id = 4
 registers = [
     { column = 1, address = 5, type = "float32" },
@@ -97,9 +96,17 @@ def test_what_is_missing_stays_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "mapping", "words"),
     [
-        (OWN_ROWS.replace("20.2", "warm"), OWN_MAPPING, "line 4: could not convert.*warm"),
-        (OWN_ROWS.replace("08:01", "8h01"), OWN_MAPPING, "line 4: time data '01.07.2025 8h01'"),
-        (OWN_ROWS, OWN_MAPPING.replace("column = 2", "column = 9"), "line 3: list index"),
+        (OWN_ROWS.replace("20.2", "warm"), OWN_MAPPING, "own.csv:4:.*'warm' is not a number"),
+        (
+            OWN_ROWS.replace("08:01", "8h01"),
+            OWN_MAPPING,
+            "4:.*'01.07.2025 8h01' is no stamp",
+        ),
+        (
+            OWN_ROWS,
+            OWN_MAPPING.replace("column = 2", "column = 9"),
+            "3:.*3 cells instead of 10",
+        ),
         ("one\ntwo\n", OWN_MAPPING, "has no rows"),
         (OWN_ROWS, OWN_MAPPING.replace("own.csv", "other.csv"), "needs other.csv"),
         (OWN_ROWS, OWN_MAPPING + "colour = 1", "colour"),
