@@ -457,6 +457,24 @@ def demo(
     raise typer.Exit(run_demo(settings))
 
 
+@app.command(name="import")
+def import_(
+    file: Annotated[list[Path], typer.Argument(help="Logger files: TOA5, CSV, TSV.")],
+    site: Annotated[Path, typer.Option(help="The site file that is in force.")],
+    mapping: Annotated[Path, typer.Option(help="Which columns are which channels.")],
+    dsn: Dsn,
+    skip_bad_lines: Annotated[
+        bool, typer.Option(help="Store the rest of a file whose lines are not all good.")
+    ] = False,
+) -> None:
+    """Store old logger files as history: converted and judged, never told to anybody."""
+    from ingest.history.command import run_import
+    from ingest.history.importing import ImportRequest
+
+    request = ImportRequest(tuple(file), site, mapping, dsn, skip_bad_lines)
+    raise typer.Exit(run_import(request))
+
+
 def _seconds(text: str) -> float:
     """Read a duration such as 90s, 5m, 2h or 90."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -6,6 +6,8 @@ writers. Where TimescaleDB divides the table there is nothing to do.
 
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import AsyncConnection, sql
 
 from telemetry.clock import instant_at, instant_us
@@ -59,6 +61,15 @@ def weeks_of(times_us: range) -> range:
     """
     first = times_us.start - (times_us.start - FIRST_MONDAY_US) % WEEK_US
     return range(first, max(times_us.stop, first), WEEK_US) if times_us else range(0)
+
+
+def week_of(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the beginning of the week of each instant.
+
+    >>> week_of(np.array([FIRST_MONDAY_US + 5])).item() == FIRST_MONDAY_US
+    True
+    """
+    return times_us - (times_us - FIRST_MONDAY_US) % WEEK_US
 
 
 def partition_name(start_us: int) -> str:

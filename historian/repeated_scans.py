@@ -9,6 +9,9 @@ calibration, and judging does not make two measurements different.
 - A number differs from the stored one: a *conflict*. Nothing is overwritten; the scan is
   stored beside the other as the next revision, its differing slots marked.
 
+A file in which an instant stands twice has measured twice: its equal scans are kept as revisions
+too, and only as many of them are duplicates as are stored.
+
 Pure: `historian.writer` fetches what is stored and carries the decision out.
 """
 
@@ -87,20 +90,22 @@ def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
         for n in range(len(write)):
             row = _row_of(write, n)
             revisions = known[row.group_id, row.time_us]
+            copies = 0 if write.copies is None else int(write.copies[n])
             if not revisions:
                 repeats.new += 1
                 revisions.append(row)
                 fates[0].append(n)
-            elif any(_holds(one, row) for one in revisions):
+            elif sum(_holds(one, row) for one in revisions) > copies:
                 repeats.duplicates += 1
                 fates[-1].append(n)
-            elif (at := _first_agreeing(revisions, row)) is not None:
+            elif not copies and (at := _first_agreeing(revisions, row)) is not None:
                 repeats.merged += 1
                 revisions[at] = _merge(revisions[at], row)
                 merged[row.group_id, row.time_us, revisions[at].revision] = revisions[at]
                 fates[-1].append(n)
             else:
-                repeats.conflicts += 1
+                repeats.new += bool(copies)
+                repeats.conflicts += not copies
                 revisions.append(_in_conflict(revisions, row))
                 marked[n] = revisions[-1].quality
                 fates[revisions[-1].revision].append(n)

@@ -30,6 +30,9 @@ class ScanWrite:
     raw: NDArray[np.float64] | None  # [scan, slot]; None: calculated
     value: NDArray[np.float64]  # [scan, slot]
     quality: NDArray[np.int16]  # [scan, slot]
+    # [scan] how many equal scans of the same instant came before it from the same source, which
+    # are all to be kept: a file's clock was set back. None: whatever comes again is a duplicate.
+    copies: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit together: that is a bug, not bad input."""
@@ -58,6 +61,7 @@ class ScanWrite:
             raw=None if self.raw is None else self.raw[chosen],
             value=self.value[chosen],
             quality=self.quality[chosen],
+            copies=None if self.copies is None else self.copies[chosen],
         )
 
 

@@ -1,0 +1,94 @@
+"""Calculated channels over imported history: what they are computed from, and their own rows.
+
+Rows of this kind have no stream, as all that is calculated, and a negative ordinal, by which they
+are told from what a running centre has computed. That is never touched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection
+
+from historian.scan_rows import COPY_SCANS, ScanWrite, encode_scans
+from telemetry.clock import instant_at, instant_us
+from telemetry.quality import Quality
+
+# Where scans contradict each other, the one that came first counts.
+READ_SCANS = """
+    select distinct on (time) time, coalesce(value, raw), quality from scan
+    where site_id = %s and group_id = %s and time >= %s and time < %s
+    order by time, revision
+"""
+DELETE_HISTORY = """
+    delete from scan where site_id = %s and group_id = %s and time >= %s and time < %s
+      and stream_id is null and ordinal < 0
+"""
+NEWEST = "select max(time) from scan where site_id = %s and group_id = %s"
+NEWEST_BEFORE = "select max(time) from scan where site_id = %s and group_id = %s and time < %s"
+COMPUTED_LIVE = """
+    select time from scan where site_id = %s and group_id = %s and time >= %s and time < %s
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredScans:
+    """Scans of a group over a span, one an instant."""
+
+    at_us: NDArray[np.int64]  # [scan] ascending
+    value: NDArray[np.float64]  # [scan, slot]
+    quality: NDArray[np.int16]  # [scan, slot]
+
+
+async def read_scans(
+    connection: AsyncConnection, site_id: int, group_id: int, span_us: range, slots: int
+) -> StoredScans:
+    """Read what is stored of a group over a span."""
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(READ_SCANS, _key(site_id, group_id, span_us))
+        rows = await cursor.fetchall()
+    value = np.full((len(rows), slots), np.nan)
+    quality = np.full(value.shape, Quality.NO_VALUE, np.int16)
+    for n, (_, numbers, qualities) in enumerate(rows):
+        known = min(slots, len(numbers))
+        value[n, :known] = numbers[:known]
+        quality[n, :known] = Quality.GOOD if qualities is None else qualities[:known]
+    at_us = np.array([instant_us(time) for time, _, _ in rows], np.int64)
+    return StoredScans(at_us, value, quality)
+
+
+async def newest_us(
+    connection: AsyncConnection, site_id: int, group_id: int, *, before_us: int | None = None
+) -> int | None:
+    """Return the instant of a group's newest stored scan, of all or of those before an instant."""
+    if before_us is None:
+        cursor = await connection.execute(NEWEST, [site_id, group_id])
+    else:
+        key = [site_id, group_id, instant_at(before_us)]
+        cursor = await connection.execute(NEWEST_BEFORE, key)
+    row = await cursor.fetchone()
+    return None if row is None or row[0] is None else instant_us(row[0])
+
+
+async def replace_history(
+    connection: AsyncConnection, site_id: int, flush_id: int, write: ScanWrite, span_us: range
+) -> int:
+    """Put calculated scans in the place of those that were computed over a span before.
+
+    The caller has locked the site. Returns how many there are now.
+    """
+    key = _key(site_id, write.group_id, span_us)
+    await connection.execute(DELETE_HISTORY, key)
+    cursor = await connection.execute(COMPUTED_LIVE, key)
+    live = np.array([instant_us(time) for (time,) in await cursor.fetchall()], np.int64)
+    kept = write.rows(np.flatnonzero(~np.isin(write.time_us, live)))
+    if len(kept):
+        kept = replace(kept, ordinal=np.full(len(kept), -1, np.int16))
+        async with connection.cursor() as cursor, cursor.copy(COPY_SCANS) as copy:
+            await copy.write(encode_scans(site_id, flush_id, [kept]))
+    return len(kept)
+
+
+def _key(site_id: int, group_id: int, span_us: range) -> Sequence[object]:
+    return [site_id, group_id, instant_at(span_us.start), instant_at(span_us.stop)]
