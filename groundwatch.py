@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+import groundwatch_files
 from edge_agent.probe_command import probe
 from ingest.quarantine_command import app as quarantine
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(quarantine, name="quarantine")
+groundwatch_files.add_commands(app)
 
 bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
@@ -455,24 +457,6 @@ def demo(
         keep=keep,
     )
     raise typer.Exit(run_demo(settings))
-
-
-@app.command(name="import")
-def import_(
-    file: Annotated[list[Path], typer.Argument(help="Logger files: TOA5, CSV, TSV.")],
-    site: Annotated[Path, typer.Option(help="The site file that is in force.")],
-    mapping: Annotated[Path, typer.Option(help="Which columns are which channels.")],
-    dsn: Dsn,
-    skip_bad_lines: Annotated[
-        bool, typer.Option(help="Store the rest of a file whose lines are not all good.")
-    ] = False,
-) -> None:
-    """Store old logger files as history: converted and judged, never told to anybody."""
-    from ingest.history.command import run_import
-    from ingest.history.importing import ImportRequest
-
-    request = ImportRequest(tuple(file), site, mapping, dsn, skip_bad_lines)
-    raise typer.Exit(run_import(request))
 
 
 def _seconds(text: str) -> float:

@@ -1,7 +1,8 @@
 """Calculated channels over imported history: what they are computed from, and their own rows.
 
-Rows of this kind have no stream, as all that is calculated, and a negative ordinal, by which they
-are told from what a running centre has computed. That is never touched.
+Rows of this kind have no stream, as all that is calculated, but a seq (0), by which they are told
+from what a running centre has computed. That is never touched; where it comes later, it takes the
+place of what was computed from history.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,23 @@ READ_SCANS = """
 """
 DELETE_HISTORY = """
     delete from scan where site_id = %s and group_id = %s and time >= %s and time < %s
-      and stream_id is null and ordinal < 0
+      and stream_id is null and seq is not null
 """
 NEWEST = "select max(time) from scan where site_id = %s and group_id = %s"
 NEWEST_BEFORE = "select max(time) from scan where site_id = %s and group_id = %s and time < %s"
 COMPUTED_LIVE = """
     select time from scan where site_id = %s and group_id = %s and time >= %s and time < %s
 """
+
+
+# What the centre computes live, of instants that history has reached before.
+GIVE_WAY = """
+    delete from scan using unnest(%s::integer[], %s::timestamptz[]) as live (group_id, time)
+    where site_id = %s and scan.time between %s and %s
+      and scan.group_id = live.group_id and scan.time = live.time
+      and stream_id is null and seq is not null
+"""
+HISTORY_SEQ = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,10 +95,21 @@ async def replace_history(
     live = np.array([instant_us(time) for (time,) in await cursor.fetchall()], np.int64)
     kept = write.rows(np.flatnonzero(~np.isin(write.time_us, live)))
     if len(kept):
-        kept = replace(kept, ordinal=np.full(len(kept), -1, np.int16))
+        kept = replace(kept, seq=HISTORY_SEQ)
         async with connection.cursor() as cursor, cursor.copy(COPY_SCANS) as copy:
             await copy.write(encode_scans(site_id, flush_id, [kept]))
     return len(kept)
+
+
+async def give_way(connection: AsyncConnection, site_id: int, writes: Sequence[ScanWrite]) -> None:
+    """Take away what was computed from history where the centre now computes live."""
+    live = [one for one in writes if one.stream_id is None and one.seq is None]
+    keys = sorted({(one.group_id, us) for one in live for us in one.time_us.tolist()})
+    if not keys:
+        return
+    instants = [instant_at(us) for _, us in keys]
+    group_ids = [group_id for group_id, _ in keys]
+    await connection.execute(GIVE_WAY, [group_ids, instants, site_id, min(instants), max(instants)])
 
 
 def _key(site_id: int, group_id: int, span_us: range) -> Sequence[object]:

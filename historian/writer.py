@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, errors
 from psycopg.types.json import Jsonb
 
 from historian.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from historian.derived_history import give_way
 from historian.inputs import InputWrite, write_inputs
 from historian.latest import LatestScan, mark_silent, write_latest
 from historian.quarantine import QuarantineWrite, write_quarantine
@@ -129,6 +130,7 @@ async def write_scans(
         async with connection.transaction():
             await _copy(connection, encode_scans(site_id, flush_id, writes))
     except errors.UniqueViolation:
+        await give_way(connection, site_id, writes)
         stored = await _fetch_stored(connection, site_id, writes)
         repeats = decide(stored, writes)
         await _carry_out(connection, site_id, flush_id, repeats)

@@ -11,7 +11,7 @@ ROOMS = ("telemetry", "historian", "ingest", "alarms", "api", "edge_agent", "sim
 def product_files() -> list[Path]:
     folders = [ROOT / room for room in ROOMS]
     files = [path for folder in folders for path in folder.rglob("*.py")]
-    return sorted([*files, ROOT / "groundwatch.py"])
+    return sorted([*files, *ROOT.glob("groundwatch*.py")])
 
 
 def deployment_files() -> list[Path]:
