@@ -1,6 +1,6 @@
 """The parts of a running API, and how routes reach them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -42,6 +42,7 @@ class Parts:
     wakeups: Wakeups
     feed: LiveFeed
     quarantine_count: QuarantineCount
+    exports: set[object] = field(default_factory=set)  # That are running.
 
 
 def make_parts(settings: ApiSettings) -> Parts:
