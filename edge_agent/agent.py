@@ -133,7 +133,9 @@ async def _poll(
             of_bus.setdefault(one.group.bus, []).append(one)
     # A bus may wait in the site file for its first group.
     buses = [bus for bus in plan.site.buses if bus.id in of_bus]
-    sources: list[Source] = [source_of(bus, of_bus[bus.id], keep=collector.keep) for bus in buses]
+    sources: list[Source] = [
+        source_of(bus, of_bus[bus.id], settings=settings, keep=collector.keep) for bus in buses
+    ]
     try:
         await asyncio.gather(*(source.warm_up() for source in sources))
         log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))

@@ -154,6 +154,8 @@ def _number_read(channel: Channel | CalculatedChannel) -> str:
     if isinstance(channel, CalculatedChannel):
         return "calculated"
     register = channel.register_
+    if channel.column is not None:
+        return f"column {channel.column!r}"
     if register is None:
         return f"field {channel.field}"
     read = f"{register.type} {register.byte_order} {register.scale!r} {register.offset!r}"

@@ -11,10 +11,14 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
 from telemetry.register import ByteOrder, Register, Table
 from telemetry.sources import (
+    ColumnName,
+    ColumnNumber,
     FieldName,
+    Folder,
     Gateway,
     Message,
     ModbusRtu,
@@ -216,6 +220,7 @@ class Channel(ChannelBase):
     # Where it stands on its bus: one of these, as `telemetry.sources` says.
     register_: Annotated[Register | None, Field(alias="register")] = None
     field: FieldName | None = None
+    column: ColumnNumber | ColumnName | None = None
     conversion: Conversion | None = None  # None: the register already is the value.
     electrical_range: tuple[float, float] | None = None  # Of the raw number.
 
@@ -274,6 +279,7 @@ class ScanGroup(Part):
     device_id: Annotated[int, Field(ge=0, le=255)] | None = None  # The Modbus unit.
     profile: Key | None = None  # The device's register map: the site's own, or a shipped one.
     message: Message | None = None  # What an MQTT device publishes.
+    file: FileOfGroup | None = None  # Which files of a watched folder, and how they are written.
     channels: Annotated[list[Channel], Field(min_length=1, max_length=128)]
 
 
@@ -286,7 +292,7 @@ class CalculatedGroup(Part):
 
 
 MODBUS_KINDS: Final = ("modbus_tcp", "modbus_rtu", "modbus_rtu_over_tcp")
-BUS_KINDS: Final = (*MODBUS_KINDS, "mqtt", "gateway")
+BUS_KINDS: Final = (*MODBUS_KINDS, "mqtt", "folder", "gateway")
 
 
 class Bus(Part):
@@ -298,6 +304,7 @@ class Bus(Part):
     modbus_rtu: ModbusRtu | None = None
     modbus_rtu_over_tcp: ModbusRtuOverTcp | None = None
     mqtt: Mqtt | None = None
+    folder: Folder | None = None
     gateway: Gateway | None = None
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from telemetry.logger_files.format import names_row_of
 from telemetry.site import BUS_KINDS, MODBUS_KINDS, Bus, Channel, ScanGroup, Site
 from telemetry.site_rules.places import Finding, GroupPlace, groups_of
 
@@ -10,11 +11,13 @@ from telemetry.site_rules.places import Finding, GroupPlace, groups_of
 GROUP_KEYS: Final[dict[str, str | None]] = {
     **dict.fromkeys(MODBUS_KINDS, "device_id"),
     "mqtt": "message",
+    "folder": "file",
     "gateway": None,
 }
 CHANNEL_KEYS: Final[dict[str, str | None]] = {
     **dict.fromkeys(MODBUS_KINDS, "register"),
     "mqtt": "field",
+    "folder": "column",
     "gateway": None,
 }
 _ATTRIBUTES: Final = {"register": "register_"}
@@ -34,6 +37,7 @@ def source_findings(site: Site) -> Iterator[Finding]:
         group = place.group
         if isinstance(group, ScanGroup) and group.bus in buses:
             yield from _place_findings(place, group, buses[group.bus])
+            yield from _file_findings(place, group)
 
 
 def _place_findings(place: GroupPlace, group: ScanGroup, bus: Bus) -> Iterator[Finding]:
@@ -59,6 +63,21 @@ def _key_findings(
         elif key == wanted and not given:
             message = f"the key {key} is missing: the bus {bus.id} is {_kind_in_words(bus)}"
             yield Finding(loc, message, allowed, missing=key)
+
+
+def _file_findings(place: GroupPlace, group: ScanGroup) -> Iterator[Finding]:
+    """Find watched files that don't grow at their end, and named columns without names."""
+    if group.file is None:
+        return
+    if group.file.newest_first:
+        message = "a watched file grows at its end, so its newest row is its last one"
+        yield Finding((*place.loc, "file", "newest_first"), message, "false; or import the file")
+    for one in place.channels():
+        column = getattr(one.channel, "column", None)
+        if isinstance(column, str) and names_row_of(group.file) is None:
+            message = "the column is named, but the file has no row of names"
+            allowed = "names_row, or the column's number from 0"
+            yield Finding((*one.loc, "column"), message, allowed)
 
 
 def _kind_in_words(bus: Bus) -> str:
