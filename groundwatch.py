@@ -8,6 +8,7 @@ import typer
 
 import groundwatch_files
 from edge_agent.probe_command import probe
+from groundwatch_files import WriteFile
 from ingest.quarantine_command import app as quarantine
 
 app = typer.Typer(
@@ -339,6 +340,7 @@ def simulate(
     write_sites: Annotated[
         Path | None, typer.Option(help="For load: write its site files there, and end.")
     ] = None,
+    write_file: WriteFile = None,
 ) -> None:
     """Run one simulated device, a real Modbus server; or many edges, as a load."""
     if write_sites is not None:
@@ -349,7 +351,7 @@ def simulate(
         return
     if device == "load":
         _simulate_load(edges, channels, centre, tokens, ledger, scans_per_block, offered)
-    from simulators.device_server import run_device
+    from simulators.logger_writing import run_simulated
     from simulators.settings import DeviceSettings, ReplaySettings
 
     where = {"host": host, "port": port, "rtu_over_tcp": rtu_over_tcp}
@@ -360,9 +362,10 @@ def simulate(
         raise typer.Exit(
             run_replay(ReplaySettings(mapping=mapping, files=tuple(file or ()), **line))
         )
-    raise typer.Exit(
-        run_device(DeviceSettings(device=device, scenario=scenario, seed=seed, site=site, **line))
+    device_settings = DeviceSettings(
+        device=device, scenario=scenario, seed=seed, site=site, write_file=write_file, **line
     )
+    raise typer.Exit(run_simulated(device_settings))
 
 
 def _simulate_load(

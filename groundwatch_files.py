@@ -35,6 +35,10 @@ Dsn = Annotated[
     str,
     typer.Option("--dsn", envvar="GROUNDWATCH_DSN", help="The database, as libpq writes it."),
 ]
+WriteFile = Annotated[
+    Path | None,
+    typer.Option("--write-file", help="Write logger files into this folder, and serve nothing."),
+]
 
 
 def add_commands(app: typer.Typer) -> None:

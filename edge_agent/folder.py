@@ -34,6 +34,7 @@ PIECE_BYTES: Final = 1 << 16  # Some thousand rows are on their way at most.
 # Scans that the collector has given up, because no disk took them, are read again after this.
 KEPT_WITHIN_S: Final = 600.0
 LAST_PIECE_WITHIN_S: Final = 5.0
+COMPLAINTS_TOLD_MAX: Final = 3  # Of a file that can't be read at all.
 
 log = structlog.get_logger()
 
@@ -128,7 +129,10 @@ class FolderWatching:
                     piece = await asyncio.to_thread(self._read, group, path)
                 except FileNotFoundError:
                     break  # Rotated away just now.
-                except (OSError, UnreadableFileError) as error:
+                except UnreadableFileError as error:
+                    self._note_failure(str(path), _in_short(error.complaints))
+                    break
+                except OSError as error:
                     self._note_failure(str(path), str(error))
                     break
                 self._note_success(str(path))
@@ -223,6 +227,12 @@ class FolderWatching:
     def _note_success(self, file: str) -> None:
         if self._failing.pop(file, None) is not None:
             log.info("a watched file can be read again", file=file)
+
+
+def _in_short(complaints: Sequence[Complaint]) -> str:
+    told = "; ".join(map(str, complaints[:COMPLAINTS_TOLD_MAX]))
+    more = len(complaints) - COMPLAINTS_TOLD_MAX
+    return f"{told}; and {more} more" if more > 0 else told
 
 
 async def _safe_or_stopped(safe: asyncio.Event, stop: asyncio.Event) -> bool:

@@ -17,7 +17,7 @@ from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators.field import units_of
+from simulators.field import Unit, units_of
 from simulators.scenario import Scenario, ScenarioError, demo_site_text, read_scenario
 from simulators.settings import DeviceSettings, ServingSettings
 from simulators.units import ModbusUnit, Refusal
@@ -36,14 +36,19 @@ Now = Callable[[], int]
 def run_device(settings: DeviceSettings) -> int:
     """Serve a device until told to stop; return the exit code."""
     try:
-        scenario = read_scenario(settings.scenario)
-        now, scenario = _clock_of(settings, scenario)
-        plan = plan_of(_site_of(settings, scenario))
-        units = units_of(scenario, plan, settings.device, settings.seed)
+        now, units = device_of(settings)
     except (ScenarioError, SiteFileError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     return serve(units, now, settings)
+
+
+def device_of(settings: DeviceSettings) -> tuple[Now, tuple[Unit, ...]]:
+    """Make the units of a device, and what tells its time."""
+    scenario = read_scenario(settings.scenario)
+    now, scenario = _clock_of(settings, scenario)
+    plan = plan_of(_site_of(settings, scenario))
+    return now, units_of(scenario, plan, settings.device, settings.seed)
 
 
 def serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> int:

@@ -40,8 +40,15 @@ class LineSplitter:
         """Cut lines into cells; None stands for a line whose quotes are not in order."""
         if self._delimiter is None:
             return [line.split() for line in lines]
-        if self._quote is None or not any(self._quote in line for line in lines):
+        quote = self._quote
+        if quote is None or not any(quote in line for line in lines):
             return [line.split(self._delimiter) for line in lines]
+        # Each line for itself, so that its neighbours do not change what is read of it.
+        quoted = [line for line in lines if quote in line]
+        rows = iter(self._quoted_lines(quoted))
+        return [next(rows) if quote in line else line.split(self._delimiter) for line in lines]
+
+    def _quoted_lines(self, lines: Sequence[str]) -> list[list[str] | None]:
         try:
             rows = self._quoted(lines)
         except csv.Error:
