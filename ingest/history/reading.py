@@ -121,7 +121,7 @@ def look_through(path: Path, plan: FilePlan, span: Span, told: Told) -> FileFind
         rows=rows,
         bad_lines=reading.reader.bad_lines + reading.implausible,
         unfinished=reading.reader.unfinished,
-        complaints=sorted(reading.reader.complaints, key=lambda one: (one.line, one.column)),
+        complaints=sorted(reading.reader.complaints)[:COMPLAINTS_MAX],
         sha256=reading.sha256.digest(),
         size=reading.size,
         repeated_us=repeated,

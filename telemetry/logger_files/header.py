@@ -143,7 +143,8 @@ class _Header:
             near = get_close_matches(column, self._names, n=1)
             hint = f"; did you mean {_shown(near[0])}?" if near else ""
             known = ", ".join(_shown(name) for name in self._names[:40])
-            self._complain(line, reader, f"there is no column {_shown(column)}{hint}", known)
+            said = f"there is no column {_shown(column)}{hint}"
+            self._complain(line, reader, said, known or "a header whose quotes are in order")
         return None
 
     def _check_unit(self, wanted: Wanted, place: int) -> None:

@@ -127,9 +127,13 @@ class LoggerReader:
         whole, self._rest = self._rest + chunk[:end], chunk[end:]
         self._offset += len(whole)
         first = self._line + 1
+        told_before = len(self.complaints)
         lines = self._decoded(whole)
         self._line += len(lines)
-        return self._rows_of(self._without_header(lines, first), self._line - len(lines) + 1)
+        rows = self._rows_of(self._without_header(lines, first), first)
+        self.complaints[told_before:] = sorted(self.complaints[told_before:], key=_place)
+        del self.complaints[COMPLAINTS_MAX:]
+        return rows
 
     def finish(self) -> None:
         """Say that nothing more comes; a file that ends within its header can't be read."""
@@ -205,8 +209,7 @@ class LoggerReader:
 
     def complain(self, line: int, column: int, where: str, message: str, allowed: str) -> None:
         """Say what is wrong with a line."""
-        if len(self.complaints) < COMPLAINTS_MAX:
-            self.complaints.append(Complaint(self._file, line, column, where, message, allowed))
+        self.complaints.append(Complaint(self._file, line, column, where, message, allowed))
 
     def no_rows(self) -> LoggerRows:
         """Nothing to read."""
@@ -321,6 +324,10 @@ class _Batch:
             name = f"column {place}" if where else ""
             said = f"{name} ({where})" if where else ""
             reader.complain(int(self._numbers[n]), column, said, message, allowed)
+
+
+def _place(complaint: Complaint) -> tuple[int, int]:
+    return complaint.line, complaint.column
 
 
 def _character_of(line: str, place: int, splitter: LineSplitter) -> int:
