@@ -2,8 +2,9 @@
 
 Inside a flush the scans of each group stand in the order (stream, seq, row in the block), among
 them those that no row holds because they came twice. Calculated scans are left out: the
-replayed ticks make them again. Rows that were merged later, whose ordinals are negative, are
-left out too: what came is recorded beside them.
+replayed ticks make them again. Rows with negative ordinals are left out too: those that were
+merged later, because what came is recorded beside them, and those that came late, because the
+engine was not shown them.
 """
 
 from collections import defaultdict

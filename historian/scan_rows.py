@@ -17,6 +17,11 @@ COPY_SCANS = """
 """
 
 
+# Minus its place in the block, the ordinal of a scan that the engine was not shown as it stands
+# in its row, because it was late or has been merged since: replays leave negative ones out.
+NOT_REPLAYED = -1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanWrite:
     """Scans of one group to be stored: a block from an edge, or what the ticks computed."""
@@ -26,7 +31,7 @@ class ScanWrite:
     seq: int | None
     time_us: NDArray[np.int64]  # [scan]
     judged_us: NDArray[np.int64]  # [scan]
-    ordinal: NDArray[np.int16]  # [scan] row within the block
+    ordinal: NDArray[np.int16]  # [scan] row within the block; negative: see NOT_REPLAYED
     raw: NDArray[np.float64] | None  # [scan, slot]; None: calculated
     value: NDArray[np.float64]  # [scan, slot]
     quality: NDArray[np.int16]  # [scan, slot]

@@ -20,7 +20,7 @@ from alarms.transition import (
 from historian import actions
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
-from historian.scan_rows import ScanWrite
+from historian.scan_rows import NOT_REPLAYED, ScanWrite
 from historian.streams import (
     BlockWrite,
     record_delivered,
@@ -162,13 +162,14 @@ def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
     rows = len(raw)
     # Channels that have left the site file: nobody knows any more what their numbers mean.
     left = (rows, raw.shape[1] - judged.value.shape[1])
+    row = np.arange(rows, dtype=np.int16)
     return ScanWrite(
         group_id=desk.ids.group_ids[block.judged.group],
         stream_id=block.arrival.stream.stream_id,
         seq=block.event.seq,
         time_us=judged.sampled_us,
         judged_us=judged.judged_us,
-        ordinal=np.arange(rows, dtype=np.int16),
+        ordinal=np.where(block.judged.late, NOT_REPLAYED - row, row).astype(np.int16),
         raw=raw,
         value=np.hstack([judged.value, np.full(left, np.nan)]),
         quality=np.hstack([judged.quality, np.full(left, Quality.NO_VALUE, dtype=np.int16)]),

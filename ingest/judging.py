@@ -54,12 +54,28 @@ class JudgedBlock:
     judged: JudgedScans  # Every scan, as wide as the plan.
     raw: Floats  # Every scan, as wide as the block or the plan, whichever is wider.
     wild: NDArray[np.bool_]  # [scan] stamps that no table may hold.
+    late: NDArray[np.bool_]  # [scan] stored, but not judged as now: see `ingest.stamps`.
     stamps: StampState
 
     @property
     def width(self) -> int:
         """Slots of the rows that are stored."""
         return int(self.raw.shape[1])
+
+    @property
+    def seen(self) -> JudgedScans:
+        """The scans that the engine is shown."""
+        if not self.late.any():
+            return self.judged
+        one, counting = self.judged, ~self.late
+        return JudgedScans(
+            group=one.group,
+            sampled_us=one.sampled_us[counting],
+            judged_us=one.judged_us[counting],
+            raw=one.raw[counting],
+            value=one.value[counting],
+            quality=one.quality[counting],
+        )
 
 
 def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[ScanBlock, GroupPlan]:
@@ -112,7 +128,12 @@ def judge_block(
 ) -> JudgedBlock:
     """Convert a block's readings and judge readings and stamps."""
     verdict = judge_stamps(
-        block.sampled_us, block.monotonic_us, receipt=receipt, state=stamps, repeated=repeated
+        block.sampled_us,
+        block.monotonic_us,
+        receipt=receipt,
+        state=stamps,
+        repeated=repeated,
+        in_order=block.in_order,
     )
     raw, quality = as_wide_as(group.slot_count, block.raw, block.quality)
     value, quality = converter.convert(raw, quality)
@@ -130,6 +151,7 @@ def judge_block(
         ),
         raw=stored_raw,
         wild=verdict.wild,
+        late=verdict.late,
         stamps=verdict.state,
     )
 

@@ -9,6 +9,11 @@ LINES_REFUSED = Counter("groundwatch_edge_lines_refused", "Lines refused, by rea
 SCANS_STORED = Counter("groundwatch_scans_stored", "Scans committed.", ["site"])
 READINGS_STORED = Counter("groundwatch_readings_stored", "Measured readings in new rows.", ["site"])
 DUPLICATES = Counter("groundwatch_scans_duplicated", "Scans that were stored already.", ["site"])
+LATE = Counter(
+    "groundwatch_scans_late",
+    "Scans that came without order and after a newer one: stored, not judged as now.",
+    ["site"],
+)
 CONFLICTS = Counter("groundwatch_scans_conflicting", "Scans unlike a stored one.", ["site"])
 BLOCKS_QUARANTINED = Counter(
     "groundwatch_blocks_quarantined", "Blocks put into quarantine, by reason.", ["site", "reason"]

@@ -99,7 +99,9 @@ def prepare(
     complaints = desk.complaints.copy()
     desk.hearing.listen(now_s)
     for block in good:
-        desk.hearing.hear(block.judged.group, block.arrival.heard_s)
+        # A source that brings only what is late says nothing about now: it falls silent.
+        if not block.judged.late.all():
+            desk.hearing.hear(block.judged.group, block.arrival.heard_s)
     desk.greeted_edges.difference_update(one.stream.edge for one in arrivals)
     # An edge that is catching up holds what its groups are said to lack.
     absent = settled & ~desk.catching_up(now_s)
@@ -154,14 +156,18 @@ def _judge(
 
 
 def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
-    """Put scans in the order (group, stream, seq, row): one `JudgedScans` for each group."""
+    """Put scans in the order (group, stream, seq, row): one `JudgedScans` for each group.
+
+    Late ones are left out: they say nothing about now. (That their windows are judged again, and
+    what is found there told as late, is not done yet: decision record 0008.)
+    """
 
     def place(block: GoodBlock) -> tuple[int, int, int]:
         return block.judged.group, block.arrival.stream.stream_id, block.event.seq
 
-    in_order = sorted(good, key=place)
+    in_order = sorted((block for block in good if not block.judged.late.all()), key=place)
     return tuple(
-        joined([block.judged.judged for block in of_group])
+        joined([block.judged.seen for block in of_group])
         for _, of_group in groupby(in_order, key=lambda block: block.judged.group)
     )
 

@@ -36,6 +36,8 @@ async def look_up_repetitions(
             block, group = read_block(event.content, edge=stream.edge, known=desk.known)
         except BlockRefusedError:
             continue
+        if not block.in_order:
+            continue  # What is not after the newest is late, and says nothing about now either.
         stamps = desk.stamps[group.index]
         old = block.sampled_us <= stamps.newest_us
         # A wild stamp may be more than the database can say.

@@ -39,5 +39,6 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     metrics.READINGS_STORED.labels(desk.key).inc(written.readings)
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
+    metrics.LATE.labels(desk.key).inc(sum(int(one.judged.late.sum()) for one in prepared.good))
     for _, transition in written.numbered:
         metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()

@@ -18,6 +18,10 @@ clock, as long as the edge runs without a restart; otherwise it is the receipt. 
 
 What has been delivered before and comes again in a new stream (an edge was restored from an old
 copy) tells nothing about now: it keeps its own stamp, and the engine passes over it.
+
+Where scans come in no order that means anything (messages, gateways, files), a stamp that is not
+after the newest is no sign of a wrong clock. Such a scan is *late*: it keeps its own stamp, moves
+nothing, and is not shown to the engine, now or in a replay (decision record 0008).
 """
 
 from collections.abc import Iterator
@@ -50,6 +54,7 @@ class JudgedStamps:
     judged_us: Instants  # [scan], strictly increasing, after `newest_us`, but for repetitions
     suspect: Bools  # [scan]
     wild: Bools  # [scan]
+    late: Bools  # [scan] not after the newest, of a source without order; not judged as now
     state: StampState
 
 
@@ -78,19 +83,25 @@ def judge_stamps(
     receipt: Receipt,
     state: StampState,
     repeated: Bools | None = None,  # [scan] delivered before, in another stream
+    in_order: bool = True,
 ) -> JudgedStamps:
-    """Judge the stamps of a block's scans, in the order in which the edge took them."""
+    """Judge the stamps of a block's scans, in the order in which they came."""
     before = np.concatenate([[state.newest_us], sampled_us[:-1]])
-    ordinary = (sampled_us > before) & (sampled_us <= receipt.received_us + AHEAD_SUSPECT_US)
-    ordinary &= sampled_us >= receipt.site_began_us
-    if ordinary.all():
+    plausible = sampled_us <= receipt.received_us + AHEAD_SUSPECT_US
+    plausible &= sampled_us >= receipt.site_began_us
+    if (plausible & (sampled_us > before)).all():
         return _all_good(sampled_us, monotonic_us, receipt, state)
+    if not in_order:
+        if plausible.all():
+            return _without_order(sampled_us, monotonic_us, receipt, state)
+        repeated = None  # What is not after the newest is late, whoever sent it before.
     return _one_by_one(
         sampled_us,
         monotonic_us,
         receipt,
         state,
         np.zeros(len(sampled_us), dtype=np.bool_) if repeated is None else repeated,
+        in_order=in_order,
     )
 
 
@@ -101,7 +112,19 @@ def _all_good(
     if len(sampled_us):
         newest_us, monotonic = int(sampled_us[-1]), int(monotonic_us[-1])
         state = StampState(newest_us, receipt.stream_id, monotonic, receipt.received_us)
-    return JudgedStamps(sampled_us, none, none, state)
+    return JudgedStamps(sampled_us, none, none, none, state)
+
+
+def _without_order(
+    sampled_us: Instants, monotonic_us: Instants, receipt: Receipt, state: StampState
+) -> JudgedStamps:
+    """Find what is late where nothing else is wrong."""
+    newest_us = np.maximum.accumulate(np.concatenate([[state.newest_us], sampled_us]))[:-1]
+    late = sampled_us <= newest_us
+    counting = ~late
+    verdict = _all_good(sampled_us[counting], monotonic_us[counting], receipt, state)
+    none = np.zeros(len(sampled_us), dtype=np.bool_)
+    return JudgedStamps(sampled_us, none, none, late, verdict.state)
 
 
 def _one_by_one(
@@ -110,24 +133,30 @@ def _one_by_one(
     receipt: Receipt,
     state: StampState,
     repeated: Bools,
+    *,
+    in_order: bool,
 ) -> JudgedStamps:
     """Walk through a block that has something wrong; each verdict depends on the one before."""
     judged = sampled_us.copy()
     suspect = np.zeros(len(sampled_us), dtype=np.bool_)
     wild = np.zeros(len(sampled_us), dtype=np.bool_)
+    late = np.zeros(len(sampled_us), dtype=np.bool_)
     for n, stamp_us, monotonic in _numbered(sampled_us, monotonic_us):
         after = stamp_us > state.newest_us
         if repeated[n] and not after:
             continue
         wild[n] = receipt.is_wild(stamp_us)
         ahead = stamp_us > receipt.received_us + AHEAD_SUSPECT_US
+        late[n] = not (in_order or after or wild[n] or ahead)
+        if late[n]:
+            continue
         suspect[n] = not wild[n] and (ahead or not after)
         if wild[n] or suspect[n]:
             state = _repaired(stamp_us, monotonic, receipt, state)
             judged[n] = state.newest_us
         else:
             state = StampState(stamp_us, receipt.stream_id, monotonic, receipt.received_us)
-    return JudgedStamps(judged, suspect, wild, state)
+    return JudgedStamps(judged, suspect, wild, late, state)
 
 
 def _numbered(sampled_us: Instants, monotonic_us: Instants) -> Iterator[tuple[int, int, int]]:

@@ -159,6 +159,7 @@ def block(
     quality: ArrayLike | None = None,
     site: str | None = None,
     layout: int | None = None,
+    in_order: bool = True,
 ) -> bytes:
     """A block of scans, a minute apart from minute `first` on, as an edge sends it."""
     rows = np.atleast_2d(np.asarray(raw, dtype=np.float64))
@@ -176,6 +177,7 @@ def block(
             monotonic_us=sampled - BEGAN_US if monotonic_us is None else np.array(monotonic_us),
             raw=rows,
             quality=(bad if quality is None else np.asarray(quality)).astype(np.int16),
+            in_order=in_order,
         )
     )
 
