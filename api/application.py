@@ -11,7 +11,17 @@ from api.errors import install_error_answers
 from api.gate import Gate
 from api.page import page_router
 from api.parts import Parts, make_parts
-from api.routes import alarms, description, export, health, history, live, session, sites
+from api.routes import (
+    alarms,
+    description,
+    export,
+    health,
+    history,
+    live,
+    readings,
+    session,
+    sites,
+)
 from api.settings import ApiSettings
 from api.views import ErrorView
 
@@ -40,7 +50,7 @@ def create_application(
     )
     app.state.parts = parts
     install_error_answers(app)
-    for room in (health, session, sites, history, export, alarms, live, description):
+    for room in (health, session, sites, history, export, alarms, readings, live, description):
         app.include_router(room.router)
     app.include_router(page_router(settings.page))
     app.add_middleware(

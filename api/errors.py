@@ -28,8 +28,11 @@ DATABASE_ERRORS = (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_p
 class ApiError(Exception):
     """A request that cannot be served: the status, a code, and a sentence with the remedy."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.message = message
@@ -41,6 +44,8 @@ class ApiError(Exception):
             headers["www-authenticate"] = "Bearer"
         if self.status in {408, 413}:
             headers["connection"] = "close"  # Or the rest of the body would still be taken in.
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(self.retry_after_s)
         body = {"error": {"code": self.code, "message": self.message}}
         return JSONResponse(body, self.status, headers)
 

@@ -19,9 +19,11 @@ from historian.metrics_readers import MetricsReaders
 from historian.tokens import Token
 from telemetry.loopback import is_loopback
 
-BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm.
+BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm,
+READINGS_BYTES_MAX = 1 << 20  # but for readings, which may be packed.
 BODY_TIMEOUT_S = 10.0
 HANG_UP_TIMEOUT_S = 1.0
+READINGS_PATH = "/api/v1/readings"
 SESSION_PATH = "/api/v1/session"
 STRANGERS_PATHS = frozenset({"/healthz", "/readyz"})
 METRICS_PATH = "/metrics"
@@ -109,7 +111,7 @@ class Gate:
         if scope["path"] == METRICS_PATH:
             return await self._admit_to_metrics(credential.token)
         token = self._known(await self._look_up(credential.token))
-        _check_scope(token, method)
+        _check_scope(token, method, scope["path"])
         return token
 
     async def _admit_to_metrics(self, sent: str) -> Token | None:
@@ -156,7 +158,11 @@ def is_near(client: tuple[str, int] | None) -> bool:
     return client is not None and is_loopback(client[0])
 
 
-def _check_scope(token: Token, method: str) -> None:
+def _check_scope(token: Token, method: str, path: str) -> None:
+    if (method, path) == ("POST", READINGS_PATH):
+        if token.scope is not tokens.Scope.EDGE:
+            raise ApiError(403, "forbidden", "Readings are sent with the token of their gateway.")
+        return
     if token.scope is tokens.Scope.EDGE:
         raise ApiError(403, "forbidden", "An edge's token delivers readings and nothing else.")
     if method in UNSAFE_METHODS and token.scope is not tokens.Scope.OPERATOR:
@@ -167,6 +173,7 @@ async def _with_body_read(scope: Scope, receive: Receive) -> Receive:
     """Read the whole body, bounded in size and time, before any route sees the request."""
     if scope["method"] not in UNSAFE_METHODS:
         return receive
+    most = READINGS_BYTES_MAX if scope["path"] == READINGS_PATH else BODY_BYTES_MAX
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -175,10 +182,8 @@ async def _with_body_read(scope: Scope, receive: Receive) -> Receive:
                 if message["type"] == "http.disconnect":
                     break
                 body += message.get("body", b"")
-                if len(body) > BODY_BYTES_MAX:
-                    raise ApiError(
-                        413, "too_large", f"A request may hold {BODY_BYTES_MAX} bytes at most."
-                    )
+                if len(body) > most:
+                    raise ApiError(413, "too_large", f"A request may hold {most} bytes at most.")
                 if not message.get("more_body", False):
                     break
     except TimeoutError as error:

@@ -51,6 +51,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.submissions = Counter(
+            "groundwatch_submissions_received",
+            "Readings that gateways have sent, by what became of the request",
+            ["outcome"],
+            registry=self.registry,
+        )
+
     def refused(self, reason: str) -> None:
         """Count a request that was not let in."""
         self._refusals.labels(reason).inc()

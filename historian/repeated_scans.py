@@ -64,17 +64,51 @@ class ScanRow:
         )
 
 
+@dataclass(slots=True)
+class Fates:
+    """How many scans of one write met which fate."""
+
+    new: int = 0
+    duplicates: int = 0
+    merged: int = 0
+    conflicts: int = 0
+
+
+class FatesCounted:
+    """Adds up the fates of the scans of several writes."""
+
+    __slots__ = ()
+    fates: Sequence[Fates]
+
+    @property
+    def new(self) -> int:
+        """Stored; none was there."""
+        return sum(one.new for one in self.fates)
+
+    @property
+    def duplicates(self) -> int:
+        """Stored already, nothing differs."""
+        return sum(one.duplicates for one in self.fates)
+
+    @property
+    def merged(self) -> int:
+        """Slots that were missing in the stored scan have been filled in."""
+        return sum(one.merged for one in self.fates)
+
+    @property
+    def conflicts(self) -> int:
+        """Something differs: stored beside it, as its next revision."""
+        return sum(one.conflicts for one in self.fates)
+
+
 @dataclass(slots=True, eq=False)
-class Repeats:
+class Repeats(FatesCounted):
     """What is to be done about the scans of a flush some of which are stored already."""
 
     writes: list[tuple[int, ScanWrite]] = field(default_factory=list)  # With their revisions.
     merged_rows: list[ScanRow] = field(default_factory=list)  # To replace stored rows.
     unstored: list[ScanWrite] = field(default_factory=list)
-    new: int = 0
-    duplicates: int = 0
-    merged: int = 0
-    conflicts: int = 0
+    fates: list[Fates] = field(default_factory=list)  # As the writes.
 
 
 def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
@@ -85,31 +119,33 @@ def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
     repeats = Repeats()
     merged: dict[tuple[int, int, int], ScanRow] = {}
     for write in writes:
-        fates: defaultdict[int, list[int]] = defaultdict(list)  # Revision, or -1: not stored.
+        counts = Fates()
+        repeats.fates.append(counts)
+        places: defaultdict[int, list[int]] = defaultdict(list)  # Revision, or -1: not stored.
         marked: dict[int, NDArray[np.int16]] = {}  # Qualities of those in conflict.
         for n in range(len(write)):
             row = _row_of(write, n)
             revisions = known[row.group_id, row.time_us]
             copies = 0 if write.copies is None else int(write.copies[n])
             if not revisions:
-                repeats.new += 1
+                counts.new += 1
                 revisions.append(row)
-                fates[0].append(n)
+                places[0].append(n)
             elif sum(_holds(one, row) for one in revisions) > copies:
-                repeats.duplicates += 1
-                fates[-1].append(n)
+                counts.duplicates += 1
+                places[-1].append(n)
             elif not copies and (at := _first_agreeing(revisions, row)) is not None:
-                repeats.merged += 1
+                counts.merged += 1
                 revisions[at] = _merge(revisions[at], row)
                 merged[row.group_id, row.time_us, revisions[at].revision] = revisions[at]
-                fates[-1].append(n)
+                places[-1].append(n)
             else:
-                repeats.new += bool(copies)
-                repeats.conflicts += not copies
+                counts.new += bool(copies)
+                counts.conflicts += not copies
                 revisions.append(_in_conflict(revisions, row))
                 marked[n] = revisions[-1].quality
-                fates[revisions[-1].revision].append(n)
-        _record(repeats, write, fates, marked)
+                places[revisions[-1].revision].append(n)
+        _record(repeats, write, places, marked)
     repeats.merged_rows = list(merged.values())
     return repeats
 
@@ -117,10 +153,10 @@ def decide(stored: Iterable[ScanRow], writes: Sequence[ScanWrite]) -> Repeats:
 def _record(
     repeats: Repeats,
     write: ScanWrite,
-    fates: dict[int, list[int]],
+    places: dict[int, list[int]],
     marked: dict[int, NDArray[np.int16]],
 ) -> None:
-    for revision, rows in sorted(fates.items()):
+    for revision, rows in sorted(places.items()):
         chosen = write.rows(np.array(rows, np.intp))
         if revision >= 0:
             for place, n in enumerate(rows):

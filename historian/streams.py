@@ -6,6 +6,7 @@ transaction that stores the blocks. A range is (first, last), both belonging to 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -15,9 +16,10 @@ from psycopg.types.range import Range
 from telemetry.clock import instant_at
 
 SeqRange = tuple[int, int]
+StreamKind = Literal["edge", "gateway", "import"]
 
 INSERT_STREAM = """
-    insert into stream (site_id, edge, epoch) values (%s, %s, %s)
+    insert into stream (site_id, edge, epoch, kind) values (%s, %s, %s, %s)
     on conflict (site_id, edge, epoch) do nothing
 """
 READ_STREAM = """
@@ -72,10 +74,10 @@ class SettledBlock:
 
 
 async def open_stream(
-    connection: AsyncConnection, site_id: int, edge: str, epoch: UUID
+    connection: AsyncConnection, site_id: int, edge: str, epoch: UUID, kind: StreamKind = "edge"
 ) -> OpenStream:
     """Find a stream, or begin it."""
-    await connection.execute(INSERT_STREAM, [site_id, edge, epoch])
+    await connection.execute(INSERT_STREAM, [site_id, edge, epoch, kind])
     row = await (await connection.execute(READ_STREAM, [site_id, edge, epoch])).fetchone()
     assert row is not None
     return OpenStream(stream_id=row[0], delivered=_ranges(row[1]), lost=_ranges(row[2]))

@@ -18,7 +18,7 @@ from historian.inputs import InputWrite, write_inputs
 from historian.latest import LatestScan, mark_silent, write_latest
 from historian.quarantine import QuarantineWrite, write_quarantine
 from historian.recorded_scans import body_of
-from historian.repeated_scans import Repeats, ScanRow, decide
+from historian.repeated_scans import Fates, FatesCounted, Repeats, ScanRow, decide
 from historian.scan_rows import COPY_SCANS, ScanWrite, encode_scans, same_numbers
 from telemetry.clock import instant_at, instant_us
 from telemetry.quality import Quality
@@ -89,13 +89,10 @@ class UnknownSiteError(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScanOutcome:
+class ScanOutcome(FatesCounted):
     """What became of the scans of a flush."""
 
-    new: int = 0
-    duplicates: int = 0  # Stored already, nothing differs.
-    merged: int = 0  # Slots that were missing in the stored scan have been filled in.
-    conflicts: int = 0  # Something differs: stored beside it, as its next revision.
+    fates: tuple[Fates, ...] = ()  # As the writes.
     # Duplicates and merged scans: the engine sees them, but no row of this flush holds them.
     # They are to be recorded by `unstored_inputs`, or a replay would not see them.
     unstored: tuple[ScanWrite, ...] = ()
@@ -125,7 +122,7 @@ async def write_scans(
     """Store scans exactly once: straight in when all are new, else one by one."""
     total = sum(len(write) for write in writes)
     if total == 0:
-        return ScanOutcome()
+        return ScanOutcome(tuple(Fates() for _ in writes))
     try:
         async with connection.transaction():
             await _copy(connection, encode_scans(site_id, flush_id, writes))
@@ -134,16 +131,10 @@ async def write_scans(
         stored = await _fetch_stored(connection, site_id, writes)
         repeats = decide(stored, writes)
         await _carry_out(connection, site_id, flush_id, repeats)
-        return ScanOutcome(
-            new=repeats.new,
-            duplicates=repeats.duplicates,
-            merged=repeats.merged,
-            conflicts=repeats.conflicts,
-            unstored=tuple(repeats.unstored),
-        )
+        return ScanOutcome(tuple(repeats.fates), tuple(repeats.unstored))
     except errors.CheckViolation as error:
         raise RoomMissingError(str(error)) from error
-    return ScanOutcome(new=total)
+    return ScanOutcome(tuple(Fates(new=len(write)) for write in writes))
 
 
 def unstored_inputs(outcome: ScanOutcome) -> list[InputWrite]:

@@ -61,6 +61,7 @@ class SiteDesk:
     greeted_edges: set[str] = field(default_factory=set)  # That have sent nothing since.
     streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
     forgetting: set[tuple[str, UUID]] = field(default_factory=set)  # Old streams, right now.
+    gateways: dict[str, Stream] = field(default_factory=dict)
     # What follows changes with every flush, and is made anew from the database after a failed one.
     state: EngineState = field(init=False)
     stamps: list[StampState] = field(init=False)

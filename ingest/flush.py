@@ -1,8 +1,8 @@
 """One site's part of a flush, written: everything in the caller's transaction, journal last."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from psycopg import AsyncConnection
@@ -17,7 +17,7 @@ from alarms.transition import (
     Outcome,
     Transition,
 )
-from historian import actions
+from historian import actions, submissions
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
@@ -27,6 +27,7 @@ from historian.streams import (
     record_lost,
     write_blocks,
 )
+from historian.submissions import SubmissionOutcome
 from historian.writer import (
     Checkpoint,
     InputWrite,
@@ -40,8 +41,15 @@ from historian.writer import (
     write_scans,
 )
 from ingest.desk import SiteDesk
-from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, Prepared, RefusedBlock
+from ingest.preparation import (
+    IMPLAUSIBLE_CLOCK,
+    IMPLAUSIBLE_CLOCK_TOLD,
+    GoodBlock,
+    Prepared,
+    RefusedBlock,
+)
 from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
+from ingest.submissions import outcomes_of
 from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
@@ -61,6 +69,7 @@ class Written:
     refused: tuple[RefusedBlock, ...]  # In quarantine, repeated blocks among them.
     numbered: tuple[tuple[int, Transition], ...]
     checkpoint: bool
+    outcomes: Mapping[int, SubmissionOutcome] = field(default_factory=dict)  # By number.
 
 
 async def write_flush(
@@ -92,6 +101,8 @@ async def write_flush(
     await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
     await _write_latest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
+    outcomes = outcomes_of(prepared, stored)
+    await submissions.decide(conn, site_id, outcomes, flush_id)
     checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
     if checkpoint:
         await _write_checkpoint(conn, desk, flush_id, now_us)
@@ -105,6 +116,7 @@ async def write_flush(
         refused=tuple(refused),
         numbered=tuple(numbered),
         checkpoint=checkpoint,
+        outcomes=outcomes,
     )
 
 
@@ -162,7 +174,7 @@ def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
     rows = len(raw)
     # Channels that have left the site file: nobody knows any more what their numbers mean.
     left = (rows, raw.shape[1] - judged.value.shape[1])
-    row = np.arange(rows, dtype=np.int16)
+    row = block.first_row + np.arange(rows, dtype=np.int16)
     return ScanWrite(
         group_id=desk.ids.group_ids[block.judged.group],
         stream_id=block.arrival.stream.stream_id,
@@ -209,6 +221,8 @@ async def _write_streams(
         *((one.arrival, one.event, None) for one in kept if one.reason == FOUND_AGAIN),
     ]
     for arrival, event, group_id in received:
+        if arrival.stream.is_gateways:  # A submission's outcome stands in its own row.
+            continue
         stream_id = arrival.stream.stream_id
         delivered[stream_id].append((event.seq, event.seq))
         blocks.append(
@@ -276,8 +290,7 @@ def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
             stream_id=block.arrival.stream.stream_id,
             seq=block.event.seq,
             reason=IMPLAUSIBLE_CLOCK,
-            message="the stamps are a day ahead of receipt or from before the site began; "
-            "the readings were judged at receipt: set the edge's clock",
+            message=IMPLAUSIBLE_CLOCK_TOLD,
             content=block.event.content,
         )
         for block in prepared.good

@@ -47,9 +47,17 @@ class Line:
         self.frames.put_nowait(None)
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a gateway handed in: blocks that are stored together, under one number."""
+
+    number: int
+    contents: tuple[bytes, ...]
+
+
 @dataclass(eq=False)
 class Stream:
-    """One spool of one edge, as this process knows it."""
+    """One spool of one edge, or what one gateway hands in, as this process knows it."""
 
     site: str
     edge: str
@@ -62,6 +70,7 @@ class Stream:
     is_set_back: bool = False  # What it has in the inbox belongs to a delivery that is undone.
     announced: int = 0  # The newest number that the edge had at its last hello.
     moved_s: float = float("-inf")  # When something came last; real.
+    is_gateways: bool = False
 
     @property
     def has_backlog(self) -> bool:
@@ -109,6 +118,8 @@ class Stream:
 
     def settle(self, ranges: Iterable[Range]) -> None:
         """Note what has been committed, and acknowledge it if the edge is there."""
+        if self.is_gateways:  # It is answered by other ways, and its numbers have holes.
+            return
         settled = RangeSet(ranges)
         for first, last in settled:
             self.delivered.add(first, last)
@@ -119,10 +130,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """Something that an edge sent, at the moment it came."""
+    """Something that an edge or a gateway sent, at the moment it came."""
 
     stream: Stream
-    event: BlockReceived | LostDeclared | Repeated
+    event: BlockReceived | LostDeclared | Repeated | Submitted
     received_us: int  # By the clock of the scenario.
     heard_s: float  # By the real monotonic clock.
 
@@ -131,13 +142,25 @@ class Arrival:
         """Bytes that it counts for."""
         if isinstance(self.event, LostDeclared):
             return ARRIVAL_BYTES
+        if isinstance(self.event, Submitted):
+            return ARRIVAL_BYTES + sum(len(content) for content in self.event.contents)
         return ARRIVAL_BYTES + len(self.event.content)
+
+    @property
+    def blocks(self) -> tuple[BlockReceived, ...]:
+        """The blocks that came with it; those of a submission share its number."""
+        if isinstance(self.event, Submitted):
+            number = self.event.number
+            return tuple(BlockReceived(number, one, b"") for one in self.event.contents)
+        return (self.event,) if isinstance(self.event, BlockReceived) else ()
 
     @property
     def ranges(self) -> list[Range]:
         """The numbers it settles."""
         if isinstance(self.event, LostDeclared):
             return [(self.event.first, self.event.last)]
+        if isinstance(self.event, Submitted):
+            return []
         return [(self.event.seq, self.event.seq)]
 
 
@@ -182,6 +205,11 @@ class Inbox:
     def has_room(self, site: str) -> bool:
         """Tell whether a site's lines may be read."""
         return self._boxes[site].room.is_set()
+
+    def submitted(self, site: str) -> dict[int, Arrival]:
+        """Return the submissions of a site that wait, by number."""
+        arrivals = self._boxes[site].arrivals
+        return {one.event.number: one for one in arrivals if isinstance(one.event, Submitted)}
 
     async def wait_for_room(self, site: str) -> None:
         """Wait until a site's lines may be read again."""
@@ -242,5 +270,7 @@ class Inbox:
 
 def _is_delivered(arrival: Arrival) -> bool:
     if isinstance(arrival.event, Repeated):  # Judged by its hash, whatever is delivered.
+        return False
+    if isinstance(arrival.event, Submitted):  # Looked up by `ingest.submissions`.
         return False
     return all(not arrival.stream.delivered.holes(*one) for one in arrival.ranges)

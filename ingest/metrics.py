@@ -18,6 +18,7 @@ CONFLICTS = Counter("groundwatch_scans_conflicting", "Scans unlike a stored one.
 BLOCKS_QUARANTINED = Counter(
     "groundwatch_blocks_quarantined", "Blocks put into quarantine, by reason.", ["site", "reason"]
 )
+SUBMISSIONS = Counter("groundwatch_submissions", "Submissions of gateways decided.", ["site"])
 TRANSITIONS = Counter(
     "groundwatch_transitions", "Alarm transitions recorded.", ["site", "kind", "change"]
 )

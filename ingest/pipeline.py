@@ -29,9 +29,9 @@ from ingest.recovery import recover
 from ingest.repetitions import look_up_repetitions
 from ingest.room import Room
 from ingest.settlement import settle
+from ingest.submissions import drop_decided, take_submissions
 from ingest.upkeep import kept_up
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
-from telemetry.uplink import BlockReceived
 
 FLUSH_EVERY_S = 0.1
 LOOK_AROUND_EVERY_S = 0.25  # For silences and excused ticks, when nothing arrives.
@@ -74,10 +74,16 @@ class Pipeline:
         )
         self._room = Room(clock)
         self._asked = asyncio.Event()  # An operator wants something.
+        self._handed_in = asyncio.Event()  # A gateway has handed something in.
 
     def wake_for_action(self) -> None:
         """An action waits in the database."""
         self._asked.set()
+        self._inbox.filled.set()
+
+    def wake_for_submission(self) -> None:
+        """A submission waits in the database."""
+        self._handed_in.set()
         self._inbox.filled.set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -147,27 +153,38 @@ class Pipeline:
         self._inbox.filled.clear()
         asked = self._asked.is_set()
         self._asked.clear()
+        handed_in = self._handed_in.is_set()
+        self._handed_in.clear()
         due = self._due()
         narrow = [one for one in due if self._apart or self._narrowings[one.key].stands_apart]
         self._apart = False
         well = [desk for desk in due if desk not in narrow]
         for desks in [*([well] if well else []), *([one] for one in narrow)]:
-            await self._flush_these(conn, maker, desks, asked=asked)
+            await self._flush_these(conn, maker, desks, asked=asked, handed_in=handed_in)
         for desk in due if asked else ():
             await self._release_kept(conn, maker, desk)
-        if self._asked.is_set() or self._has_more():
+        if self._asked.is_set() or self._handed_in.is_set() or self._has_more():
             self._inbox.filled.set()
 
     async def _flush_these(
-        self, conn: AsyncConnection, maker: AsyncConnection, desks: list[SiteDesk], *, asked: bool
+        self,
+        conn: AsyncConnection,
+        maker: AsyncConnection,
+        desks: list[SiteDesk],
+        *,
+        asked: bool,
+        handed_in: bool,
     ) -> None:
         lost = [desk for desk in desks if self._narrowings[desk.key].must_recover]
         if lost and not await self._recover(conn, lost):
             return
-        arrivals = self._choose(desks)
+        arrivals: list[Arrival] = []
         began_s = real_monotonic_s()
         try:
             with hung_up_after(conn, FLUSH_WITHIN_S), hung_up_after(maker, FLUSH_WITHIN_S):
+                if handed_in:
+                    await self._take_submissions(conn, desks)
+                arrivals = self._choose(desks)
                 flushed = await self._flush(conn, maker, desks, arrivals, asked=asked)
         except ActionWithdrawnError:
             await self._recover(conn, desks)
@@ -217,6 +234,11 @@ class Pipeline:
                     conn, release, f"storing it failed: {releases.in_short(error)}"
                 )
 
+    async def _take_submissions(self, conn: AsyncConnection, desks: Sequence[SiteDesk]) -> None:
+        for desk in desks:
+            if await take_submissions(conn, desk, self._inbox):
+                self.wake_for_submission()
+
     def _choose(self, desks: Sequence[SiteDesk]) -> list[Arrival]:
         count = min(self._narrowings[desk.key].arrivals_max for desk in desks)
         if not count:
@@ -245,7 +267,7 @@ class Pipeline:
         narrowing = self._narrowings[desk.key]
         narrowing.stored()
         culprit = narrowing.condemned
-        if culprit is not None and not isinstance(culprit.event, BlockReceived):
+        if culprit is not None and not culprit.blocks:
             # There are no bytes to keep; whoever says such things is not listened to.
             self._inbox.drop([culprit])
             culprit.stream.give_up(culprit.ranges, CONDEMNED)
@@ -334,6 +356,7 @@ class Pipeline:
                 with hung_up_after(conn, RECOVERY_STEP_WITHIN_S) as patience:
                     async with conn.transaction():
                         await recover(conn, desk, patience.renew)
+                await drop_decided(conn, desk, self._inbox)
             except Exception as error:
                 if is_away(error, conn):
                     raise
@@ -345,6 +368,7 @@ class Pipeline:
                 narrowing.must_recover = False
                 self._inbox.drop_delivered(desk.key)
         self.wake_for_action()
+        self.wake_for_submission()
         return whole
 
 

@@ -4,6 +4,7 @@ Blocks are judged in the order of their arrival, which is the order of their str
 for the engine are then put in the order of decision record 0002.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -23,6 +24,10 @@ from telemetry.uplink import BlockReceived, LostDeclared, Repeated
 
 E = TypeVar("E")
 IMPLAUSIBLE_CLOCK = "implausible_clock"
+IMPLAUSIBLE_CLOCK_TOLD = (
+    "the stamps are a day ahead of receipt or from before the site began; "
+    "the readings were judged at receipt: set the edge's clock"
+)
 CONDEMNED = "the centre failed each time it tried to store or judge this block"
 
 
@@ -33,6 +38,7 @@ class GoodBlock:
     arrival: Arrival
     event: BlockReceived
     judged: JudgedBlock
+    first_row: int = 0  # Of its group under its number: a submission may hold several blocks.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,10 +136,8 @@ def _judge(
 ) -> tuple[list[GoodBlock], list[RefusedBlock]]:
     good: list[GoodBlock] = []
     refused: list[RefusedBlock] = []
-    for arrival in arrivals:
-        event = arrival.event
-        if not isinstance(event, BlockReceived):
-            continue
+    rows: Counter[tuple[int, int, int]] = Counter()
+    for arrival, event in ((one, block) for one in arrivals for block in one.blocks):
         if arrival is condemned:
             refused.append(RefusedBlock(arrival, event, "not_storable", CONDEMNED))
             continue
@@ -151,7 +155,9 @@ def _judge(
             repeated=desk.repetitions.get((arrival.stream.stream_id, event.seq)),
         )
         desk.stamps[group.index] = judged.stamps
-        good.append(GoodBlock(arrival, event, judged))
+        place = (arrival.stream.stream_id, event.seq, group.index)
+        good.append(GoodBlock(arrival, event, judged, rows[place]))
+        rows[place] += len(block.sampled_us)
     return good, refused
 
 
@@ -162,8 +168,9 @@ def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
     what is found there told as late, is not done yet: decision record 0008.)
     """
 
-    def place(block: GoodBlock) -> tuple[int, int, int]:
-        return block.judged.group, block.arrival.stream.stream_id, block.event.seq
+    def place(block: GoodBlock) -> tuple[int, int, int, int]:
+        stream_id = block.arrival.stream.stream_id
+        return block.judged.group, stream_id, block.event.seq, block.first_row
 
     in_order = sorted((block for block in good if not block.judged.late.all()), key=place)
     return tuple(

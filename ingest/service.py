@@ -1,4 +1,4 @@
-"""The ingest service: the edges' line, the flush, and the ear for operators' actions."""
+"""The ingest service: the edges' line, the flush, and the ear for what the API hands on."""
 
 import asyncio
 import socket
@@ -101,7 +101,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
 
 
 async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:
-    """Wake the flush when an operator asks for something; after a cut, look once anyway."""
+    """Wake the flush when somebody asks for something; after a cut, look once anyway."""
     while True:
         try:
             async with await connect(dsn, name="actions", autocommit=True) as conn:
@@ -109,8 +109,11 @@ async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:
                     with hung_up_after(conn, ANSWER_WITHIN_S):
                         await conn.execute("listen groundwatch")  # Said again, it changes nothing.
                     pipeline.wake_for_action()
+                    pipeline.wake_for_submission()
                     async for notification in conn.notifies(timeout=SILENCE_S):
                         if notification.payload == "action":
                             pipeline.wake_for_action()
+                        elif notification.payload == "submission":
+                            pipeline.wake_for_submission()
         except psycopg.OperationalError:
             await asyncio.sleep(LISTEN_AGAIN_S)

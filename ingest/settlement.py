@@ -40,5 +40,6 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
     metrics.LATE.labels(desk.key).inc(sum(int(one.judged.late.sum()) for one in prepared.good))
+    metrics.SUBMISSIONS.labels(desk.key).inc(len(written.outcomes))
     for _, transition in written.numbered:
         metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()

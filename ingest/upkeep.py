@@ -17,6 +17,7 @@ from historian.actions import forget_decided
 from historian.connection import connect, hung_up_after
 from historian.old_streams import forget_streams, old_streams
 from historian.streams import forget_blocks
+from historian.submissions import forget_outcomes
 from historian.tokens import forget_sessions, forget_sign_in_codes
 from ingest.desk import SiteDesk
 from ingest.room import make_room_ahead
@@ -61,6 +62,7 @@ async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) ->
     await forget_sign_in_codes(conn)
     await forget_sessions(conn, older_than_s=DAY_S)
     await forget_decided(conn, older_than_s=DAY_S)
+    await forget_outcomes(conn, older_than_s=DAY_S)
     await forget_delivered(conn, older_than_s=MESSAGES_KEPT_S)
 
 
