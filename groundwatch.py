@@ -74,6 +74,11 @@ BaudRate = Annotated[
 OpenMetrics = Annotated[
     bool, typer.Option(help="Show /metrics without a token to whoever asks from this machine.")
 ]
+Broker = Annotated[
+    str | None,
+    typer.Option("--broker", help="An MQTT broker to take readings from too: mqtt://HOST:PORT."),
+]
+BrokerFile = Annotated[Path | None, typer.Option(help="A TOML file: how to come into that broker.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embedded database.")]
 
 
@@ -154,6 +159,8 @@ def serve(
     port: ApiPort = 8380,
     line_port: LinePort = 8381,
     webhooks: Webhooks = None,
+    broker: Broker = None,
+    broker_settings: BrokerFile = None,
     clock: ClockFile = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write addresses and sign-in link here, as JSON.")
@@ -181,6 +188,8 @@ def serve(
         webhooks=webhooks,
         ready_file=ready_file,
         open_without_encryption=open_without_encryption,
+        broker=broker,
+        broker_settings=broker_settings,
         origins=tuple(one.rstrip("/") for one in origin or ()),
         open_metrics=open_metrics,
     )
@@ -194,6 +203,8 @@ def ingest(
     host: Host = "127.0.0.1",
     line_port: LinePort = 8381,
     webhooks: Webhooks = None,
+    broker: Broker = None,
+    broker_settings: BrokerFile = None,
     clock: ClockFile = None,
     open_metrics: OpenMetrics = False,
 ) -> None:
@@ -201,7 +212,15 @@ def ingest(
     from ingest.service import IngestSettings, run_ingest
 
     settings = IngestSettings(
-        tuple(site), dsn, host, line_port, webhooks=webhooks, clock=clock, open_metrics=open_metrics
+        tuple(site),
+        dsn,
+        host,
+        line_port,
+        webhooks=webhooks,
+        clock=clock,
+        broker=broker,
+        broker_settings=broker_settings,
+        open_metrics=open_metrics,
     )
     raise typer.Exit(run_ingest(settings))
 
@@ -281,7 +300,11 @@ def invite(
 def edge(
     site: Annotated[Path | None, typer.Option(help="The site file.")] = None,
     edge: Annotated[str | None, typer.Option(help="Which edge of the site this is.")] = None,
-    centre: Annotated[str | None, typer.Option(help="The centre, as ws://HOST:PORT.")] = None,
+    centre: Annotated[
+        str | None,
+        typer.Option(help="The centre: ws://HOST:PORT, or its broker: mqtt://HOST:PORT."),
+    ] = None,
+    centre_broker: BrokerFile = None,
     token_file: Annotated[Path | None, typer.Option(help="A file with the edge's token.")] = None,
     spool: Annotated[Path | None, typer.Option(help="Where readings wait, on this disk.")] = None,
     clock: ClockFile = None,
@@ -297,6 +320,7 @@ def edge(
         "site": site,
         "edge": edge,
         "centre": centre,
+        "centre_broker": centre_broker,
         "token_file": token_file,
         "spool": spool,
         "clock": clock,

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
 from edge_agent.source import Source
@@ -78,13 +79,8 @@ async def _run_tasks(
     spool: SpoolThread,
     stop: asyncio.Event,
 ) -> None:
-    uplink = Uplink(
-        centre=settings.centre,
-        site=plan.site.site,
-        edge=settings.edge,
-        token_file=settings.token_file,
-        spool=spool,
-    )
+    site = plan.site.site
+    uplink = Uplink(carrier=carrier_of(settings, site), site=site, edge=settings.edge, spool=spool)
     collector = Collector(
         plan.site.site,
         groups,

@@ -24,7 +24,8 @@ class EdgeSettings(BaseModel):
 
     site: Path  # The site file.
     edge: str
-    centre: str  # ws://HOST:PORT or wss://HOST:PORT
+    centre: str  # ws://HOST:PORT or wss://HOST:PORT; mqtt(s)://HOST:PORT is a broker between.
+    centre_broker: Path | None = None  # A TOML file: how to come into that broker.
     token_file: Path
     spool: Path
     clock: Path | None = None  # A scenario clock; without it, the machine's own.
@@ -35,10 +36,13 @@ class EdgeSettings(BaseModel):
 
     @field_validator("centre")
     @classmethod
-    def _is_a_websocket(cls, centre: str) -> str:
+    def _is_an_address(cls, centre: str) -> str:
         """Accept what can be connected to, with or without a path before /edge."""
         if not _can_be_called(centre):
-            raise ValueError(f"'{centre}' is not like ws://HOST:PORT or wss://HOST:PORT")
+            raise ValueError(
+                f"'{centre}' is not like ws://HOST:PORT or wss://HOST:PORT, "
+                "nor like mqtt://HOST:PORT or mqtts://HOST:PORT for a broker"
+            )
         return centre.rstrip("/")
 
 
@@ -84,7 +88,7 @@ def _can_be_called(address: str) -> bool:
         has_port = parts.port != 0
     except ValueError:  # Port 99999, a host like a..b, half an IPv6 address.
         return False
-    return parts.scheme in {"ws", "wss"} and bool(host) and has_port
+    return parts.scheme in {"ws", "wss", "mqtt", "mqtts"} and bool(host) and has_port
 
 
 def _read_file(config: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The line to the centre: a websocket around `telemetry.uplink.EdgeSide`, made again and again.
+"""The line to the centre: a carrier around `telemetry.uplink.EdgeSide`, made again and again.
 
 Polling never waits for it. What it may release is what the centre says it has committed.
 """
@@ -6,25 +6,25 @@ Polling never waits for it. What it may release is what the centre says it has c
 import asyncio
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidStatus,
-    InvalidURI,
-    WebSocketException,
-)
 
-from edge_agent.settings import SettingsError, read_token
+from edge_agent.carrier import (
+    REFUSED_RETRY_S,
+    Carrier,
+    CentreLine,
+    LineClosedError,
+    RefusedError,
+)
+from edge_agent.settings import SettingsError
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
 from edge_agent.waiting import happens_within
 from telemetry.clock import real_monotonic_s
-from telemetry.frames import FRAME_BYTES_MAX, ProtocolError
+from telemetry.frames import ProtocolError
 from telemetry.uplink import (
+    WINDOW_BLOCKS,
     BlockRejected,
     EdgeEvent,
     EdgeSide,
@@ -36,23 +36,12 @@ from telemetry.uplink import (
 
 RETRY_LEAST_S: Final = 0.2
 RETRY_MOST_S: Final = 5.0
-REFUSED_RETRY_S: Final = 10.0  # Somebody has to change something first.
 STORE_RETRY_S: Final = 1.0
-OPEN_S: Final = 5.0
-PING_S: Final = 10.0
 LOOK_APART_S: Final = 1.0
-CLOSE_S: Final = 1.0
+WINDOW_BLOCKS_LEAST: Final = 4  # Where the carrier loses frames.
 DROP_REASON: Final = "the spool of the edge was full"
 
 log = structlog.get_logger()
-
-
-class RefusedError(Exception):
-    """The centre does not take the line, or this stream."""
-
-    def __init__(self, message: str, *, retry_s: float | None) -> None:
-        super().__init__(message)
-        self.retry_s = retry_s  # None: as after any cut.
 
 
 def pauses(chance: random.Random) -> Iterator[float]:
@@ -66,16 +55,14 @@ def pauses(chance: random.Random) -> Iterator[float]:
 class Uplink:
     """One edge's line to the centre."""
 
-    def __init__(
-        self, *, centre: str, site: str, edge: str, token_file: Path, spool: SpoolThread
-    ) -> None:
-        self._address = f"{centre}/edge/v1/{site}"
+    def __init__(self, *, carrier: Carrier, site: str, edge: str, spool: SpoolThread) -> None:
+        self._carrier = carrier
+        self._window_blocks = WINDOW_BLOCKS
         self._site = site
         self._edge = edge
-        self._token_file = token_file
         self._spool = spool
         self._side: EdgeSide | None = None
-        self._socket: ClientConnection | None = None
+        self._line: CentreLine | None = None
         self._finished = asyncio.Event()
         self._wake = asyncio.Event()  # Something may be sent.
         self._drained = asyncio.Event()
@@ -100,8 +87,8 @@ class Uplink:
     async def finish(self) -> None:
         """Hang up in good order, for ever."""
         self._finished.set()
-        if self._socket is not None:
-            await self._socket.close()
+        if self._line is not None:
+            await self._line.close()
 
     async def run(self) -> None:
         """Keep a line to the centre, until finished or cancelled."""
@@ -127,43 +114,28 @@ class Uplink:
             except StreamEndedError as error:
                 retry_s = 0.0
                 self._tell_down("renewed", str(error))
-            except (OSError, WebSocketException, TimeoutError) as error:
-                self._tell_down("unreachable", str(error) or type(error).__name__)
+            except LineClosedError as error:
+                self._tell_down("unreachable", str(error))
             finally:
                 self._side = None
-                self._socket = None
+                self._line = None
             pause_s = next(self._pauses) if retry_s is None else retry_s
             await happens_within(self._finished, pause_s)
 
     async def _connect_once(self) -> None:
-        try:
-            async with connect(
-                self._address,
-                additional_headers={"Authorization": f"Bearer {read_token(self._token_file)}"},
-                compression=None,  # Blocks are compressed already.
-                proxy=None,  # A proxy meant for browsers must not hold a dam's readings up.
-                open_timeout=OPEN_S,
-                close_timeout=CLOSE_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                max_size=FRAME_BYTES_MAX,
-            ) as socket:
-                self._socket = socket
-                await self._converse(socket)
-        except InvalidStatus as error:
-            body = (error.response.body or b"").decode(errors="replace").strip()
-            status = error.response.status_code
-            raise RefusedError(
-                f"the centre answered {status}: {body[:400]}",
-                # Below 500 it is about this edge; above, the centre is only not ready.
-                retry_s=REFUSED_RETRY_S if status < 500 else None,
-            ) from error
-        except InvalidURI as error:
-            raise RefusedError(str(error), retry_s=REFUSED_RETRY_S) from error
+        async with self._carrier.connect() as line:
+            self._line = line
+            await self._converse(line)
 
-    async def _converse(self, socket: ClientConnection) -> None:
+    async def _converse(self, line: CentreLine) -> None:
         state = await self._spool.state()
-        side = EdgeSide(site=self._site, edge=self._edge, epoch=state.epoch)
+        side = EdgeSide(
+            site=self._site,
+            edge=self._edge,
+            epoch=state.epoch,
+            patience_s=self._carrier.patience_s,
+        )
+        side.window_blocks = self._window_blocks
         frames = side.opened(
             held=state.held,
             losses=state.losses,
@@ -171,7 +143,7 @@ class Uplink:
             at_s=real_monotonic_s(),
         )
         for frame in frames:
-            await socket.send(frame)
+            await line.send(frame)
         self._owed = []
         self._side = side
         # What was appended while the state was read may be missing in it.
@@ -182,8 +154,8 @@ class Uplink:
             for seq in range(first, last + 1):
                 side.appended(seq)
         halves = [
-            asyncio.create_task(self._send(socket, side), name="send"),
-            asyncio.create_task(self._receive_all(socket, side), name="receive"),
+            asyncio.create_task(self._send(line, side), name="send"),
+            asyncio.create_task(self._receive_all(line, side), name="receive"),
         ]
         try:
             await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
@@ -192,17 +164,15 @@ class Uplink:
                 half.cancel()
             outcomes = await asyncio.gather(*halves, return_exceptions=True)
         for failure in outcomes:
-            if isinstance(failure, Exception) and not isinstance(failure, ConnectionClosed):
+            if isinstance(failure, Exception) and not isinstance(failure, LineClosedError):
                 raise failure
 
-    async def _receive_all(self, socket: ClientConnection, side: EdgeSide) -> None:
-        async for message in socket:
-            await self._receive(side, message)
+    async def _receive_all(self, line: CentreLine, side: EdgeSide) -> None:
+        while True:
+            await self._receive(side, await line.receive())
 
-    async def _receive(self, side: EdgeSide, message: str | bytes) -> None:
-        if isinstance(message, str):
-            raise ProtocolError("a text message came; frames are binary")
-        events, frames = side.received(message, at_s=real_monotonic_s())
+    async def _receive(self, side: EdgeSide, frame: bytes) -> None:
+        events, frames = side.received(frame, at_s=real_monotonic_s())
         self._owed += frames
         for event in events:
             await self._learn(side, event)
@@ -217,6 +187,8 @@ class Uplink:
                 await self._spool.acknowledge(side.epoch, delivered)
                 await self._spool.ask_again(side.epoch, missing)
             case Released(ranges):
+                side.window_blocks = min(WINDOW_BLOCKS, side.window_blocks + 1)
+                self._window_blocks = side.window_blocks
                 await self._spool.acknowledge(side.epoch, ranges)
             case BlockRejected(seq, reason, message):
                 log.error("block quarantined by the centre", seq=seq, reason=reason, why=message)
@@ -231,18 +203,20 @@ class Uplink:
                 await self._spool.renew(side.epoch)
                 raise RefusedError("the line is made again for the new stream", retry_s=0.0)
 
-    async def _send(self, socket: ClientConnection, side: EdgeSide) -> None:
+    async def _send(self, line: CentreLine, side: EdgeSide) -> None:
         """Send what the window has room for; return when the centre stays silent."""
         while not side.is_stalled(real_monotonic_s()):
             self._wake.clear()
-            await self._send_blocks(socket, side)
+            await self._send_blocks(line, side)
             await happens_within(self._wake, LOOK_APART_S)
+        if self._carrier.may_lose:  # Probably it was too much at once.
+            self._window_blocks = max(WINDOW_BLOCKS_LEAST, side.window_blocks // 2)
         log.warning("the centre does not acknowledge; the line is made again")
 
-    async def _send_blocks(self, socket: ClientConnection, side: EdgeSide) -> None:
+    async def _send_blocks(self, line: CentreLine, side: EdgeSide) -> None:
         if self._spool.epoch != side.epoch:
             raise StreamEndedError("the spool has begun a new stream")
-        await self._send_owed(socket)
+        await self._send_owed(line)
         while numbers := side.next_to_send():
             blocks = await self._spool.read(side.epoch, numbers, side.room_bytes)
             present = {seq for seq, _ in blocks}
@@ -250,18 +224,18 @@ class Uplink:
             for seq in numbers:
                 if not present or (seq < last and seq not in present):
                     self._owed += side.dropped(seq, seq, DROP_REASON)
-            await self._send_owed(socket)
+            await self._send_owed(line)
             for seq, content in blocks:
                 if frame := side.sending(seq, content, at_s=real_monotonic_s()):
-                    await socket.send(frame)
+                    await line.send(frame)
 
-    async def _send_owed(self, socket: ClientConnection) -> None:
+    async def _send_owed(self, line: CentreLine) -> None:
         while self._owed:
-            await socket.send(self._owed.pop(0))
+            await line.send(self._owed.pop(0))
 
     def _tell_up(self) -> None:
         self._pauses = pauses(random.Random())
-        log.info("line to the centre is up", centre=self._address)
+        log.info("line to the centre is up", centre=self._carrier.address)
         self._down = None
 
     def _tell_down(self, kind: str, reason: str) -> None:

@@ -133,6 +133,15 @@ async def verify_token(conn: AsyncConnection[Any], token: str) -> Token | None:
     return Token(token_id=token_id, scope=Scope(row[1]), site=row[2], edge=row[3], label=row[4])
 
 
+async def find_token(conn: AsyncConnection[Any], token_id: str) -> tuple[Token, bytes] | None:
+    """Return the valid token with an id, and the hash of the whole, for who proves to know it."""
+    row = await (await conn.execute(FIND, ([token_id],))).fetchone()
+    if row is None:
+        return None
+    token = Token(token_id=token_id, scope=Scope(row[1]), site=row[2], edge=row[3], label=row[4])
+    return token, bytes(row[0])
+
+
 async def still_valid(conn: AsyncConnection[Any], token_ids: list[str]) -> set[str]:
     """Tell which of these tokens, verified before, are neither expired nor revoked."""
     cursor = await conn.execute(FIND, (token_ids,))

@@ -9,10 +9,10 @@ from psycopg_pool import AsyncConnectionPool
 from historian.connection import connection_arguments
 from historian.old_streams import may_begin
 from historian.streams import open_stream
-from historian.tokens import Token, still_valid, verify_token
+from historian.tokens import Token, find_token, still_valid, verify_token
+from ingest.conversation import LineParts, StreamRefusedError
 from ingest.desk import SiteDesk
 from ingest.inbox import Inbox, Stream
-from ingest.line import LineParts, StreamRefusedError
 from telemetry.clock import Clock, real_monotonic_s
 from telemetry.frames import Hello
 from telemetry.ranges import RangeSet
@@ -58,6 +58,7 @@ def line_parts(
         inbox=inbox,
         clock=clock,
         verify=partial(_verify, pool),
+        find=partial(_find, pool),
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
         greet=partial(_greet, desks),
@@ -69,6 +70,14 @@ async def _verify(pool: AsyncConnectionPool, token: str) -> Token | None:
     try:
         async with pool.connection() as conn:
             return await verify_token(conn, token)
+    except psycopg.OperationalError as error:
+        raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
+
+
+async def _find(pool: AsyncConnectionPool, token_id: str) -> tuple[Token, bytes] | None:
+    try:
+        async with pool.connection() as conn:
+            return await find_token(conn, token_id)
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
 

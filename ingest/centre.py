@@ -38,6 +38,8 @@ class CentreSettings:
     ready_file: Path | None  # Where other programs read how to reach us.
     open_without_encryption: bool
     open_metrics: bool = False
+    broker: str | None = None  # Over which edges and gateways may deliver too.
+    broker_settings: Path | None = None
     origins: tuple[str, ...] = ()  # Addresses of the page behind a proxy or a tunnel.
 
     @property
@@ -53,6 +55,8 @@ def run_centre(settings: CentreSettings) -> int:
         check_before_anything_starts(
             settings.sites,
             webhooks=settings.webhooks,
+            broker=settings.broker,
+            broker_settings=settings.broker_settings,
             host=settings.host,
             ports={"--port": settings.api_port, "--line-port": settings.line_port},
             open_without_encryption=settings.open_without_encryption,
@@ -119,7 +123,11 @@ def _services(settings: CentreSettings, dsn: str) -> Sequence[Service]:
     webhooks = ["--webhooks", str(settings.webhooks)] if settings.webhooks else []
     sites = [argument for path in settings.sites for argument in ("--site", str(path))]
     listen = ["--host", settings.host]
-    ingest = ("ingest", *sites, *listen, "--line-port", str(settings.line_port), *webhooks, *common)
+    broker = ["--broker", settings.broker] if settings.broker else []
+    if settings.broker_settings:
+        broker += ["--broker-settings", str(settings.broker_settings)]
+    more = [*webhooks, *broker, *common]
+    ingest = ("ingest", *sites, *listen, "--line-port", str(settings.line_port), *more)
     api = ("api", *listen, "--port", str(settings.api_port))
     origins = [argument for one in settings.origins for argument in ("--origin", one)]
     services = [

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from alarms.notify.destinations import DestinationsError, read_destinations, read_secret
+from carriers.broker import BrokerSettingsError, read_address, read_broker_settings
 from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file
 
@@ -27,11 +28,14 @@ def check_before_anything_starts(
     host: str,
     ports: Mapping[str, int],  # By the option that sets them.
     open_without_encryption: bool,
+    broker: str | None = None,
+    broker_settings: Path | None = None,
 ) -> None:
     """A wrong file, a taken port or an open door never starts anything half-way."""
     complaints = _about_sites(sites)
     if webhooks is not None:
         complaints += _about_webhooks(webhooks)
+    complaints += _about_broker(broker, broker_settings)
     if len(set(ports.values())) < len(ports):
         complaints.append(f"{' and '.join(ports)} must differ: each service needs its own port.")
     if complaints:
@@ -66,6 +70,17 @@ def _about_webhooks(webhooks: Path) -> list[str]:
             read_secret(webhook)
     except DestinationsError as error:
         return [str(error)]
+    return []
+
+
+def _about_broker(broker: str | None, settings: Path | None) -> list[str]:
+    if broker is None:
+        return ["--broker-settings means nothing without --broker."] if settings else []
+    try:
+        read_address(broker)
+        read_broker_settings(settings)
+    except BrokerSettingsError as error:
+        return [f"--broker: {error}."]
     return []
 
 

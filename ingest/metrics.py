@@ -6,6 +6,12 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 LINES_OPEN = Gauge("groundwatch_edge_lines_open", "Edges connected now.")
 LINES_REFUSED = Counter("groundwatch_edge_lines_refused", "Lines refused, by reason.", ["reason"])
+BROKER_CONNECTED = Gauge(
+    "groundwatch_broker_connected", "Whether the broker is connected, by what for.", ["purpose"]
+)
+BROKER_MESSAGES_REFUSED = Counter(
+    "groundwatch_broker_messages_refused", "Messages of a broker not taken, by reason.", ["reason"]
+)
 SCANS_STORED = Counter("groundwatch_scans_stored", "Scans committed.", ["site"])
 READINGS_STORED = Counter("groundwatch_readings_stored", "Measured readings in new rows.", ["site"])
 DUPLICATES = Counter("groundwatch_scans_duplicated", "Scans that were stored already.", ["site"])

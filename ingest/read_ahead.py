@@ -6,10 +6,9 @@ ends. What an edge may send unanswered bounds what is held here; above that read
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from telemetry.frames import FRAME_BYTES_MAX
@@ -27,7 +26,7 @@ class ReadAhead:
         self._bytes = 0
         self._room = asyncio.Event()
 
-    async def fill(self, connection: ServerConnection) -> None:
+    async def fill(self, connection: AsyncIterable[str | bytes]) -> None:
         """Read until the connection ends."""
         try:
             async for message in connection:
@@ -54,7 +53,9 @@ class ReadAhead:
 
 
 @asynccontextmanager
-async def read_ahead(connection: ServerConnection) -> AsyncIterator[AsyncIterator[str | bytes]]:
+async def read_ahead(
+    connection: AsyncIterable[str | bytes],
+) -> AsyncIterator[AsyncIterator[str | bytes]]:
     """The messages of a connection; its socket is read as long as the block inside runs."""
     ahead = ReadAhead()
     reading = asyncio.create_task(ahead.fill(connection), name="read ahead")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import psycopg
 import structlog
 
 from alarms.notify.destinations import DestinationsError, read_destinations
+from carriers.broker import BrokerSettingsError, read_address
 from historian.connection import connect, hung_up_after
 from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
+from ingest.broker_sessions import BrokerSessions
 from ingest.callers import callers_pool, line_parts
+from ingest.conversation import LineParts
+from ingest.desk import SiteDesk
 from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
 from ingest.opening import open_site
@@ -42,6 +47,8 @@ class IngestSettings:
     webhooks: Path | None
     clock: Path | None
     open_metrics: bool = False
+    broker: str | None = None  # Over which edges may deliver too.
+    broker_settings: Path | None = None
 
 
 def run_ingest(settings: IngestSettings) -> int:
@@ -55,7 +62,7 @@ def run_ingest(settings: IngestSettings) -> int:
     try:
         with listening:
             return asyncio.run(_run(settings, listening))
-    except (SiteFileError, RegistrationError, DestinationsError) as error:
+    except (SiteFileError, RegistrationError, DestinationsError, BrokerSettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
     except OwnershipLostError as error:
@@ -86,6 +93,8 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         acting = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
         server = await open_line(listening, parts)
+        brokering = _over_broker(settings, parts, desks)
+        over_broker = [tasks.create_task(one, name="broker") for one in brokering]
         log.info("edges may come", host=settings.host, port=settings.port)
         asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
         try:
@@ -96,8 +105,21 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
             asked.cancel()
         await flushing
         await server.wait_closed()
-        acting.cancel()
+        for task in (acting, *over_broker):
+            task.cancel()
     return 0
+
+
+def _over_broker(
+    settings: IngestSettings, parts: LineParts, desks: Sequence[SiteDesk]
+) -> list[Coroutine[None, None, None]]:
+    """Say what is to be done over a broker, if there is one."""
+    if settings.broker is None:
+        return []
+    sites = [desk.key for desk in desks]
+    broker = read_address(settings.broker)
+    edges = BrokerSessions(parts, sites, broker, settings.broker_settings)
+    return [edges.run()]
 
 
 async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:

@@ -5,8 +5,8 @@ Rule 2: the centre hands blocks over strictly in the order of their numbers, eac
 Rule 3: a number that will never come is declared lost by the edge; nothing waits for it.
 Rule 4: a new connection begins with what the centre needs; nothing else is remembered of the old.
 
-Decision record 0003 tells why. The line itself is a websocket: `edge_agent.uplink` holds the
-one end, `ingest` the other.
+Decision record 0003 tells why. The line itself is a websocket, or messages at a broker:
+`edge_agent.uplink` holds the one end, `ingest` the other.
 """
 
 import hashlib
@@ -89,7 +89,11 @@ EdgeEvent = Welcomed | Released | BlockRejected | Refused | EpochOutdated
 class EdgeSide:
     """The edge's side of a stream: what to send next, and what may be released."""
 
-    def __init__(self, *, site: str, edge: str, epoch: UUID) -> None:
+    def __init__(
+        self, *, site: str, edge: str, epoch: UUID, patience_s: float = PATIENCE_S
+    ) -> None:
+        self.window_blocks = WINDOW_BLOCKS  # Fewer, where the carrier drops what is too much.
+        self._patience_s = patience_s
         self._site = site
         self._edge = edge
         self.epoch = epoch
@@ -159,7 +163,7 @@ class EdgeSide:
 
     def next_to_send(self) -> list[int]:
         """List the numbers that the window has room for, in order."""
-        room = WINDOW_BLOCKS - len(self._in_flight)
+        room = self.window_blocks - len(self._in_flight)
         if room <= 0 or self.room_bytes < BLOCK_BYTES_MAX:
             return []
         numbers: list[int] = []
@@ -187,7 +191,7 @@ class EdgeSide:
 
     def is_stalled(self, at_s: float) -> bool:
         """Tell whether the centre owes an answer for so long that the line must be dead."""
-        return self._waiting_since_s is not None and at_s - self._waiting_since_s > PATIENCE_S
+        return self._waiting_since_s is not None and at_s - self._waiting_since_s > self._patience_s
 
     @property
     def room_bytes(self) -> int:

@@ -5,7 +5,16 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("telemetry", "historian", "ingest", "alarms", "api", "edge_agent", "simulators")
+ROOMS = (
+    "telemetry",
+    "historian",
+    "ingest",
+    "alarms",
+    "api",
+    "carriers",
+    "edge_agent",
+    "simulators",
+)
 
 
 def product_files() -> list[Path]:

@@ -20,8 +20,9 @@ from historian.migration import migrate
 from historian.tokens import Scope, Token, revoke_token, token_id_of
 from ingest import inbox as inbox_module
 from ingest import line as line_module
+from ingest.conversation import LineParts
 from ingest.inbox import Arrival, Inbox, Stream
-from ingest.line import LineParts, listen, open_line
+from ingest.line import listen, open_line
 from telemetry.clock import MachineClock
 from telemetry.frames import PROTOCOL, Hello, encode_frame
 from telemetry.ranges import RangeSet
@@ -75,6 +76,7 @@ async def test_a_caller_who_hangs_up_while_he_is_looked_up_is_forgotten() -> Non
         inbox=Inbox(),
         clock=MachineClock(),
         verify=slowly,
+        find=nobody,
         still_valid=nobody,
         open_stream=nobody,
         greet=lambda *_: None,
@@ -166,6 +168,7 @@ async def test_a_line_that_waits_for_room_ends_with_its_server(
         inbox=inbox,
         clock=MachineClock(),
         verify=known,
+        find=nobody,
         still_valid=nobody,
         open_stream=opened,
         greet=lambda *_: None,

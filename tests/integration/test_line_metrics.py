@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from historian.tokens import Scope, Token
+from ingest.conversation import LineParts, StreamRefusedError
 from ingest.inbox import Inbox
-from ingest.line import LineParts, StreamRefusedError, listen, open_line
+from ingest.line import listen, open_line
 from telemetry.clock import MachineClock
 
 TOKENS = {
@@ -42,6 +43,7 @@ async def line(callers: Callers, *, open_metrics: bool = False) -> AsyncIterator
         inbox=Inbox(),
         clock=MachineClock(),
         verify=callers.verify,
+        find=nobody,
         still_valid=nobody,
         open_stream=nobody,
         greet=lambda *_: None,
