@@ -20,6 +20,7 @@ from groundwatch import configure_log
 from historian.connection import connect as connect_store
 from historian.tokens import Scope, create_token
 from ingest.callers import callers_pool, line_parts
+from ingest.conversation import LineParts
 from ingest.desk import SiteDesk
 from ingest.inbox import Arrival, Inbox
 from ingest.line import listen, open_line
@@ -86,6 +87,7 @@ class IngestBench:
         self.port = 0
         self.flushing: asyncio.Task[None]
         self.pipeline: Pipeline
+        self.parts: LineParts
         self._listening: asyncio.Task[None]
         self._pool: AsyncConnectionPool
         self._server: Server
@@ -96,8 +98,8 @@ class IngestBench:
         self.pipeline = Pipeline(self.dsn, self.desks, self.inbox, self.clock, ())
         self._pool = callers_pool(self.dsn)
         await self._pool.open()
-        parts = line_parts(self._pool, self.desks, self.inbox, self.clock)
-        self._server = await open_line(listen("127.0.0.1", self.port), parts)
+        self.parts = line_parts(self._pool, self.desks, self.inbox, self.clock)
+        self._server = await open_line(listen("127.0.0.1", self.port), self.parts)
         self.port = self._server.sockets[0].getsockname()[1]
         self._listening = asyncio.create_task(listen_for_actions(self.dsn, self.pipeline))
         self.flushing = asyncio.create_task(self.pipeline.run(self.stop))
