@@ -40,7 +40,7 @@ class BrokerSettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerAddress:
+class BrokerUrl:
     """Where a broker is."""
 
     host: str
@@ -63,12 +63,15 @@ class BrokerSettings(BaseModel):
     ca_file: Path | None = None  # Whom to trust; None: whom the system trusts.
     certificate_file: Path | None = None  # Where the broker asks for one.
     key_file: Path | None = None  # None: it is in the certificate's file.
+    # Of a centre: take readings of gateways as JSON. Who may write to their topics is then the
+    # broker's to say, by its access list; it is all that stands for a token.
+    take_readings: bool = False
 
 
-def read_address(text: str) -> BrokerAddress:
+def read_broker_url(text: str) -> BrokerUrl:
     """Read an address such as mqtt://HOST:PORT.
 
-    >>> str(read_address("mqtts://broker.example"))
+    >>> str(read_broker_url("mqtts://broker.example"))
     'mqtts://broker.example:8883'
     """
     with suppress(ValueError):
@@ -76,7 +79,7 @@ def read_address(text: str) -> BrokerAddress:
         more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
         if parts.scheme in PORTS and parts.hostname and not more:
             port = parts.port or PORTS[parts.scheme]
-            return BrokerAddress(parts.hostname, port, parts.scheme == "mqtts")
+            return BrokerUrl(parts.hostname, port, parts.scheme == "mqtts")
     raise BrokerSettingsError(
         f"'{text}' is not like mqtt://HOST:PORT or mqtts://HOST:PORT; "
         "names and passwords stand in the file of the broker's settings"
@@ -99,9 +102,7 @@ def read_broker_settings(path: Path | None) -> BrokerSettings:
         raise BrokerSettingsError(f"{path} is not TOML: {error}") from error
 
 
-def client_of(
-    address: BrokerAddress, settings_file: Path | None, *, name: str, keeps_session: bool
-) -> aiomqtt.Client:
+def client_of(address: BrokerUrl, settings_file: Path | None, *, name: str) -> aiomqtt.Client:
     """Make a client that is not connected yet; raise `BrokerSettingsError` if it can't be."""
     settings = read_broker_settings(settings_file)
     return aiomqtt.Client(
@@ -109,9 +110,9 @@ def client_of(
         address.port,
         identifier=name,
         username=settings.username,
-        password=_password_in(settings.password_file),
-        tls_context=_encryption(settings) if address.encrypted else None,
-        clean_session=not keeps_session,
+        password=password_of(settings),
+        tls_context=encryption_of(settings) if address.encrypted else None,
+        clean_session=True,
         keepalive=KEEPALIVE_S,
         timeout=TIMEOUT_S,
         max_queued_incoming_messages=MESSAGES_HELD_MAX,
@@ -140,12 +141,12 @@ class BrokerLine:
 
 @asynccontextmanager
 async def broker_line(
-    address: BrokerAddress, settings_file: Path | None, topics: Sequence[str]
+    address: BrokerUrl, settings_file: Path | None, topics: Sequence[str]
 ) -> AsyncIterator[BrokerLine]:
     """Connect to a broker and subscribe."""
     # A name of its own each time: a broker hangs up on the older of two with one name.
     name = f"groundwatch-{secrets.token_hex(8)}"
-    client = client_of(address, settings_file, name=name, keeps_session=False)
+    client = client_of(address, settings_file, name=name)
     try:
         await _asked(client.__aenter__())
     except BaseException:
@@ -158,6 +159,24 @@ async def broker_line(
         yield BrokerLine(client)
     finally:
         await _left(client)
+
+
+async def happens_within(event: asyncio.Event, at_most_s: float) -> bool:
+    """Wait for an event; tell whether it is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    return event.is_set()
+
+
+def heed_cancellation() -> None:
+    """End a task that was cancelled although what it awaited did not say so.
+
+    In Python 3.11 `asyncio.wait_for` may swallow a cancellation.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def is_refusal(code: object) -> bool:
@@ -177,14 +196,13 @@ async def _asked(question: Any) -> Any:  # noqa: ANN401 - whatever aiomqtt answe
         answer = await question
     except (aiomqtt.MqttError, OSError, ValueError) as error:
         raise BrokerError(str(error) or type(error).__name__) from error
-    task = asyncio.current_task()
-    # aiomqtt waits with `asyncio.wait_for`, which in Python 3.11 may swallow a cancellation.
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    heed_cancellation()  # aiomqtt waits with `asyncio.wait_for`.
     return answer
 
 
-def _password_in(path: Path | None) -> str | None:
+def password_of(settings: BrokerSettings) -> str | None:
+    """Read the password that is to be shown."""
+    path = settings.password_file
     if path is None:
         return None
     try:
@@ -196,7 +214,7 @@ def _password_in(path: Path | None) -> str | None:
     return password
 
 
-def _encryption(settings: BrokerSettings) -> ssl.SSLContext:
+def encryption_of(settings: BrokerSettings) -> ssl.SSLContext:
     """Trust the system's authorities, or the given one alone; the host's name must fit."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)

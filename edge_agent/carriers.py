@@ -10,11 +10,11 @@ def carrier_of(settings: EdgeSettings, site: str) -> Carrier:
     if settings.centre.startswith(("ws://", "wss://")):
         return WebsocketCarrier(centre=settings.centre, site=site, token_file=settings.token_file)
     # An edge without a broker need not have its library.
-    from carriers.broker import BrokerSettingsError, read_address, read_broker_settings  # noqa: PLC0415
+    from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url  # noqa: PLC0415
     from edge_agent.mqtt_carrier import MqttCarrier  # noqa: PLC0415
 
     try:
-        broker = read_address(settings.centre)
+        broker = read_broker_url(settings.centre)
         read_broker_settings(settings.centre_broker)  # Better to complain now than later.
     except BrokerSettingsError as error:
         raise SettingsError(f"--centre: {error}.") from error

@@ -15,10 +15,10 @@ from typing import Final
 import structlog
 
 from carriers.broker import (
-    BrokerAddress,
     BrokerError,
     BrokerLine,
     BrokerSettingsError,
+    BrokerUrl,
     broker_line,
 )
 from edge_agent.carrier import LineClosedError
@@ -46,7 +46,7 @@ class MqttCarrier:
     def __init__(
         self,
         *,
-        broker: BrokerAddress,
+        broker: BrokerUrl,
         settings_file: Path | None,
         site: str,
         edge: str,

@@ -16,10 +16,10 @@ from pathlib import Path
 import structlog
 
 from carriers.broker import (
-    BrokerAddress,
     BrokerError,
     BrokerLine,
     BrokerSettingsError,
+    BrokerUrl,
     broker_line,
 )
 from historian.tokens import Scope, Token
@@ -132,7 +132,7 @@ class BrokerSessions:
         self,
         parts: LineParts,
         sites: Sequence[str],
-        broker: BrokerAddress,
+        broker: BrokerUrl,
         settings_file: Path | None,
     ) -> None:
         self._parts = parts

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from alarms.notify.destinations import DestinationsError, read_destinations, read_secret
-from carriers.broker import BrokerSettingsError, read_address, read_broker_settings
+from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url
 from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file
 
@@ -77,7 +77,7 @@ def _about_broker(broker: str | None, settings: Path | None) -> list[str]:
     if broker is None:
         return ["--broker-settings means nothing without --broker."] if settings else []
     try:
-        read_address(broker)
+        read_broker_url(broker)
         read_broker_settings(settings)
     except BrokerSettingsError as error:
         return [f"--broker: {error}."]

@@ -1,5 +1,6 @@
 """What ingest knows of one site it owns: plan, numbers in the database, engine state, ears."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,6 +12,7 @@ from alarms.engine import EngineState, SiteEngine
 from alarms.ticks import TickSchedule
 from alarms.transition import Transition
 from historian.registry import SiteIds
+from historian.submissions import SubmissionOutcome
 from ingest.inbox import Stream
 from ingest.judging import SiteKnowledge
 from ingest.silence import Hearing, has_settled
@@ -62,6 +64,8 @@ class SiteDesk:
     streams: dict[tuple[str, UUID], Stream] = field(default_factory=dict)
     forgetting: set[tuple[str, UUID]] = field(default_factory=set)  # Old streams, right now.
     gateways: dict[str, Stream] = field(default_factory=dict)
+    # Who waits in this process for what becomes of a submission, by its number.
+    awaited: dict[int, asyncio.Future[SubmissionOutcome]] = field(default_factory=dict)
     # What follows changes with every flush, and is made anew from the database after a failed one.
     state: EngineState = field(init=False)
     stamps: list[StampState] = field(init=False)

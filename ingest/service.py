@@ -9,12 +9,14 @@ from pathlib import Path
 
 import psycopg
 import structlog
+from psycopg_pool import AsyncConnectionPool
 
 from alarms.notify.destinations import DestinationsError, read_destinations
-from carriers.broker import BrokerSettingsError, read_address
+from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url
 from historian.connection import connect, hung_up_after
 from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
+from ingest.broker_readings import BrokerReadings
 from ingest.broker_sessions import BrokerSessions
 from ingest.callers import callers_pool, line_parts
 from ingest.conversation import LineParts
@@ -93,7 +95,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         acting = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
         server = await open_line(listening, parts)
-        brokering = _over_broker(settings, parts, desks)
+        brokering = _over_broker(settings, parts, desks, pool)
         over_broker = [tasks.create_task(one, name="broker") for one in brokering]
         log.info("edges may come", host=settings.host, port=settings.port)
         asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
@@ -111,15 +113,21 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
 
 
 def _over_broker(
-    settings: IngestSettings, parts: LineParts, desks: Sequence[SiteDesk]
+    settings: IngestSettings,
+    parts: LineParts,
+    desks: Sequence[SiteDesk],
+    pool: AsyncConnectionPool,
 ) -> list[Coroutine[None, None, None]]:
     """Say what is to be done over a broker, if there is one."""
     if settings.broker is None:
         return []
     sites = [desk.key for desk in desks]
-    broker = read_address(settings.broker)
+    broker = read_broker_url(settings.broker)
     edges = BrokerSessions(parts, sites, broker, settings.broker_settings)
-    return [edges.run()]
+    if not read_broker_settings(settings.broker_settings).take_readings:
+        return [edges.run()]
+    gateways = BrokerReadings(pool, desks, parts.clock, broker, settings.broker_settings)
+    return [edges.run(), gateways.run()]
 
 
 async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:

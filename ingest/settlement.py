@@ -40,6 +40,10 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
     metrics.LATE.labels(desk.key).inc(sum(int(one.judged.late.sum()) for one in prepared.good))
+    for number, outcome in written.outcomes.items():
+        awaited = desk.awaited.pop(number, None)
+        if awaited is not None and not awaited.done():
+            awaited.set_result(outcome)
     metrics.SUBMISSIONS.labels(desk.key).inc(len(written.outcomes))
     for _, transition in written.numbered:
         metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()

@@ -9,7 +9,7 @@ import numpy as np
 from broker import Broker
 from ingest_bench import IngestBench
 
-from carriers.broker import BrokerAddress
+from carriers.broker import BrokerUrl
 from edge_agent.mqtt_carrier import MqttCarrier
 from edge_agent.spool import SpoolBlock, read_ledger
 from edge_agent.storing import SpoolThread
@@ -20,8 +20,8 @@ from telemetry.wire import decode_block
 Readings = dict[tuple[str, int], bytes]  # By group and instant: the numbers, as bytes.
 
 
-def address_of(broker: Broker) -> BrokerAddress:
-    return BrokerAddress("127.0.0.1", broker.port, encrypted=False)
+def address_of(broker: Broker) -> BrokerUrl:
+    return BrokerUrl("127.0.0.1", broker.port, encrypted=False)
 
 
 @asynccontextmanager
