@@ -79,6 +79,9 @@ Broker = Annotated[
     typer.Option("--broker", help="An MQTT broker to take readings from too: mqtt://HOST:PORT."),
 ]
 BrokerFile = Annotated[Path | None, typer.Option(help="A TOML file: how to come into that broker.")]
+ReadyFile = Annotated[
+    Path | None, typer.Option(help="Write addresses and sign-in link here, as JSON.")
+]
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embedded database.")]
 
 
@@ -162,9 +165,7 @@ def serve(
     broker: Broker = None,
     broker_settings: BrokerFile = None,
     clock: ClockFile = None,
-    ready_file: Annotated[
-        Path | None, typer.Option(help="Write addresses and sign-in link here, as JSON.")
-    ] = None,
+    ready_file: ReadyFile = None,
     open_without_encryption: Annotated[
         bool, typer.Option(help="Listen beyond this machine although nothing is encrypted.")
     ] = False,

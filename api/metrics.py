@@ -25,6 +25,22 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._count_live_lines()
+        self.acknowledgements = Counter(
+            "groundwatch_acknowledgements_asked",
+            "Acknowledgements asked for, by what became of them",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+        self.submissions = Counter(
+            "groundwatch_submissions_received",
+            "Readings that gateways have sent, by what became of the request",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+    def _count_live_lines(self) -> None:
         self.live_clients = Gauge(
             "groundwatch_live_clients", "Open live lines", registry=self.registry
         )
@@ -42,19 +58,6 @@ class Metrics:
         self.live_rounds = Histogram(
             "groundwatch_live_round_seconds",
             "How long it takes to read what is new",
-            registry=self.registry,
-        )
-        self.acknowledgements = Counter(
-            "groundwatch_acknowledgements_asked",
-            "Acknowledgements asked for, by what became of them",
-            ["outcome"],
-            registry=self.registry,
-        )
-
-        self.submissions = Counter(
-            "groundwatch_submissions_received",
-            "Readings that gateways have sent, by what became of the request",
-            ["outcome"],
             registry=self.registry,
         )
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiomqtt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from telemetry.loopback import is_loopback
 from telemetry.model_errors import each_said
 
 KEEPALIVE_S: Final = 15
@@ -100,6 +101,11 @@ def read_broker_settings(path: Path | None) -> BrokerSettings:
         raise BrokerSettingsError(f"{path}: {said}; allowed are {allowed}") from error
     except ValueError as error:  # Not TOML, or not UTF-8.
         raise BrokerSettingsError(f"{path} is not TOML: {error}") from error
+
+
+def shows_password_to_all(broker: BrokerUrl, settings: BrokerSettings) -> bool:
+    """Tell whether a password would travel unencrypted over a network."""
+    return settings.password_file is not None and not (broker.encrypted or is_loopback(broker.host))
 
 
 def client_of(address: BrokerUrl, settings_file: Path | None, *, name: str) -> aiomqtt.Client:

@@ -12,7 +12,12 @@ import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from alarms.notify.destinations import DestinationsError, read_destinations
-from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url
+from carriers.broker import (
+    BrokerSettingsError,
+    read_broker_settings,
+    read_broker_url,
+    shows_password_to_all,
+)
 from historian.connection import connect, hung_up_after
 from historian.registry import RegistrationError
 from historian.writer import OwnershipLostError
@@ -124,7 +129,10 @@ def _over_broker(
     sites = [desk.key for desk in desks]
     broker = read_broker_url(settings.broker)
     edges = BrokerSessions(parts, sites, broker, settings.broker_settings)
-    if not read_broker_settings(settings.broker_settings).take_readings:
+    secrets = read_broker_settings(settings.broker_settings)
+    if shows_password_to_all(broker, secrets):
+        log.warning("the broker's password travels unencrypted; use mqtts://", broker=str(broker))
+    if not secrets.take_readings:
         return [edges.run()]
     gateways = BrokerReadings(pool, desks, parts.clock, broker, settings.broker_settings)
     return [edges.run(), gateways.run()]
