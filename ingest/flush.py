@@ -174,14 +174,16 @@ def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
     rows = len(raw)
     # Channels that have left the site file: nobody knows any more what their numbers mean.
     left = (rows, raw.shape[1] - judged.value.shape[1])
-    row = block.first_row + np.arange(rows, dtype=np.int16)
+    ordinal = np.arange(block.first_row, block.first_row + rows, dtype=np.int16)
+    if block.judged.late is not None:
+        ordinal[block.judged.late] = NOT_REPLAYED - ordinal[block.judged.late]
     return ScanWrite(
         group_id=desk.ids.group_ids[block.judged.group],
         stream_id=block.arrival.stream.stream_id,
         seq=block.event.seq,
         time_us=judged.sampled_us,
         judged_us=judged.judged_us,
-        ordinal=np.where(block.judged.late, NOT_REPLAYED - row, row).astype(np.int16),
+        ordinal=ordinal,
         raw=raw,
         value=np.hstack([judged.value, np.full(left, np.nan)]),
         quality=np.hstack([judged.quality, np.full(left, Quality.NO_VALUE, dtype=np.int16)]),

@@ -54,7 +54,7 @@ class JudgedBlock:
     judged: JudgedScans  # Every scan, as wide as the plan.
     raw: Floats  # Every scan, as wide as the block or the plan, whichever is wider.
     wild: NDArray[np.bool_]  # [scan] stamps that no table may hold.
-    late: NDArray[np.bool_]  # [scan] stored, but not judged as now: see `ingest.stamps`.
+    late: NDArray[np.bool_] | None  # [scan] stored, but not judged as now: see `ingest.stamps`.
     stamps: StampState
 
     @property
@@ -63,9 +63,19 @@ class JudgedBlock:
         return int(self.raw.shape[1])
 
     @property
+    def late_count(self) -> int:
+        """How many scans are late."""
+        return 0 if self.late is None else int(self.late.sum())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether all of it is late, so that it says nothing about now."""
+        return self.late is not None and bool(self.late.all())
+
+    @property
     def seen(self) -> JudgedScans:
         """The scans that the engine is shown."""
-        if not self.late.any():
+        if self.late is None:
             return self.judged
         one, counting = self.judged, ~self.late
         return JudgedScans(

@@ -106,7 +106,7 @@ def prepare(
     desk.hearing.listen(now_s)
     for block in good:
         # A source that brings only what is late says nothing about now: it falls silent.
-        if not block.judged.late.all():
+        if not block.judged.is_late:
             desk.hearing.hear(block.judged.group, block.arrival.heard_s)
     desk.greeted_edges.difference_update(one.stream.edge for one in arrivals)
     # An edge that is catching up holds what its groups are said to lack.
@@ -155,9 +155,11 @@ def _judge(
             repeated=desk.repetitions.get((arrival.stream.stream_id, event.seq)),
         )
         desk.stamps[group.index] = judged.stamps
-        place = (arrival.stream.stream_id, event.seq, group.index)
-        good.append(GoodBlock(arrival, event, judged, rows[place]))
-        rows[place] += len(block.sampled_us)
+        first_row = 0
+        if arrival.stream.is_gateways:
+            place = (arrival.stream.stream_id, event.seq, group.index)
+            first_row, rows[place] = rows[place], rows[place] + len(block.sampled_us)
+        good.append(GoodBlock(arrival, event, judged, first_row))
     return good, refused
 
 
@@ -172,7 +174,7 @@ def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
         stream_id = block.arrival.stream.stream_id
         return block.judged.group, stream_id, block.event.seq, block.first_row
 
-    in_order = sorted((block for block in good if not block.judged.late.all()), key=place)
+    in_order = sorted((block for block in good if not block.judged.is_late), key=place)
     return tuple(
         joined([block.judged.seen for block in of_group])
         for _, of_group in groupby(in_order, key=lambda block: block.judged.group)

@@ -39,7 +39,7 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     metrics.READINGS_STORED.labels(desk.key).inc(written.readings)
     metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
     metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
-    metrics.LATE.labels(desk.key).inc(sum(int(one.judged.late.sum()) for one in prepared.good))
+    metrics.LATE.labels(desk.key).inc(sum(one.judged.late_count for one in prepared.good))
     for number, outcome in written.outcomes.items():
         awaited = desk.awaited.pop(number, None)
         if awaited is not None and not awaited.done():

@@ -54,7 +54,8 @@ class JudgedStamps:
     judged_us: Instants  # [scan], strictly increasing, after `newest_us`, but for repetitions
     suspect: Bools  # [scan]
     wild: Bools  # [scan]
-    late: Bools  # [scan] not after the newest, of a source without order; not judged as now
+    # [scan] not after the newest, of a source without order; not judged as now. None: none is.
+    late: Bools | None
     state: StampState
 
 
@@ -112,7 +113,7 @@ def _all_good(
     if len(sampled_us):
         newest_us, monotonic = int(sampled_us[-1]), int(monotonic_us[-1])
         state = StampState(newest_us, receipt.stream_id, monotonic, receipt.received_us)
-    return JudgedStamps(sampled_us, none, none, none, state)
+    return JudgedStamps(sampled_us, none, none, None, state)
 
 
 def _without_order(
@@ -156,7 +157,7 @@ def _one_by_one(
             judged[n] = state.newest_us
         else:
             state = StampState(stamp_us, receipt.stream_id, monotonic, receipt.received_us)
-    return JudgedStamps(judged, suspect, wild, late, state)
+    return JudgedStamps(judged, suspect, wild, late if late.any() else None, state)
 
 
 def _numbered(sampled_us: Instants, monotonic_us: Instants) -> Iterator[tuple[int, int, int]]:

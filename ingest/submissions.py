@@ -66,6 +66,8 @@ async def drop_decided(conn: AsyncConnection, desk: SiteDesk, inbox: Inbox) -> N
 
 def outcomes_of(prepared: Prepared, stored: ScanOutcome) -> dict[int, SubmissionOutcome]:
     """Count by submission what became of its scans."""
+    if not any(one.stream.is_gateways for one in prepared.arrivals):
+        return {}
     counts: defaultdict[int, _Counts] = defaultdict(_Counts)
     for arrival in prepared.arrivals:
         if isinstance(arrival.event, Submitted):
@@ -73,7 +75,7 @@ def outcomes_of(prepared: Prepared, stored: ScanOutcome) -> dict[int, Submission
     for block, fates in _with_fates(prepared, stored):
         if block.arrival.stream.is_gateways:
             of_submission = counts[block.event.seq]
-            of_submission.add(fates, int(block.judged.late.sum()))
+            of_submission.add(fates, block.judged.late_count)
             if wild := int(block.judged.wild.sum()):
                 of_submission.quarantined.append(
                     Quarantined(wild, IMPLAUSIBLE_CLOCK, IMPLAUSIBLE_CLOCK_TOLD)

@@ -179,6 +179,17 @@ async def test_bodies_are_bounded_packed_and_unpacked(bench: IngestBench, tmp_pa
         assert await status(b"[" * 1000, {}) == 422
 
 
+async def test_the_description_shows_what_may_be_sent(bench: IngestBench, tmp_path: Path) -> None:
+    token = await bench.token(None, None, Scope.VIEWER)
+    async with gateway(bench, tmp_path, token) as client:
+        described = (await client.get("/api/v1/openapi.json")).json()["paths"][ROUTE]["post"]
+    scans, one_by_one = described["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert set(scans["properties"]) == {"site", "scans", "partial"}
+    assert set(one_by_one["properties"]["readings"]["items"]["properties"]) == set(
+        reading(1, "crack", 1.0)
+    )
+
+
 async def test_without_ingest_the_gateway_is_told_to_come_again(
     postgres_dsn: str,
     connection: AsyncConnection,

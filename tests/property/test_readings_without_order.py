@@ -26,10 +26,11 @@ def judged(stamps: list[int], cuts: frozenset[int]) -> tuple[list[int], list[boo
         sampled = np.array(stamps[begin:end], np.int64)
         nothing = np.zeros(len(sampled), np.int64)
         one = judge_stamps(sampled, nothing, receipt=RECEIPT, state=state, in_order=False)
-        shown += one.judged_us[~one.late].tolist()
-        late += one.late.tolist()
-        assert not (one.late & (one.wild | one.suspect)).any()
-        assert (one.judged_us[one.late] == sampled[one.late]).all()
+        is_late = np.zeros(len(sampled), np.bool_) if one.late is None else one.late
+        shown += one.judged_us[~is_late].tolist()
+        late += is_late.tolist()
+        assert not (is_late & (one.wild | one.suspect)).any()
+        assert (one.judged_us[is_late] == sampled[is_late]).all()
         state = one.state
     return shown, late, state
 
