@@ -150,13 +150,15 @@ async def test_what_strangers_repeat_is_taken_once_and_what_they_write_never(
 
 
 async def echo(stranger: BrokerLine) -> None:
-    """Say everything once more, and once more with a bit changed; but not what we have said."""
+    """Say everything once more, and once more changed and counted on; but not what we have said."""
     said: set[bytes] = set()
     while True:
         topic, message = await stranger.receive()
         if message in said:
             continue
-        changed = message[:-1] + bytes([message[-1] ^ 1])
+        counter = int.from_bytes(message[33:41], "big") + 2000
+        changed = message[:33] + counter.to_bytes(8, "big") + message[41:-1]
+        changed += bytes([message[-1] ^ 1])
         said |= {message, changed}
         for one in (message, changed):
             try:

@@ -47,7 +47,10 @@ def test_a_wrong_webhook_is_told_all_that_may_be_written(tmp_path: Path) -> None
 def test_a_wrong_setting_of_an_edge_is_told_in_our_words() -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings(EDGE, {})
-    assert str(caught.value) == "--centre: 'tcp://c' is not like ws://HOST:PORT or wss://HOST:PORT."
+    assert str(caught.value) == (
+        "--centre: 'tcp://c' is not like ws://HOST:PORT or wss://HOST:PORT, "
+        "nor like mqtt://HOST:PORT or mqtts://HOST:PORT for a broker."
+    )
 
 
 def test_a_wrong_request_is_told_in_our_words() -> None:
