@@ -23,7 +23,7 @@ from telemetry.clock import instant_us
 
 PLAN = plan_in(site_document())
 KILLS = 10
-KILLED_AFTER = 300  # Blocks that have been stored since the time before.
+KILLED_AFTER = 400  # Blocks that have been stored since the time before.
 BACKLOG_MAX = 300  # Blocks of an edge; who produces waits beyond them.
 SCANS = """
     select key, time, revision, raw from scan join scan_group using (site_id, group_id)
