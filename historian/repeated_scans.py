@@ -164,9 +164,7 @@ def _record(
                     chosen.quality[place] = marked[n]
             repeats.writes.append((revision, chosen))
         elif write.stream_id is not None:  # Calculated scans are not replayed but made again.
-            seen = np.flatnonzero(chosen.ordinal >= 0)  # The engine was not shown late ones.
-            if len(seen):
-                repeats.unstored.append(chosen.rows(seen))
+            repeats.unstored.append(chosen)
 
 
 def _row_of(write: ScanWrite, n: int) -> ScanRow:

@@ -138,8 +138,12 @@ async def write_scans(
 
 
 def unstored_inputs(outcome: ScanOutcome) -> list[InputWrite]:
-    """Say as inputs what the engine saw and no row of this flush holds."""
-    return [InputWrite("unstored_scans", body_of(write)) for write in outcome.unstored]
+    """Say as inputs what the engine saw and no row of this flush holds.
+
+    The engine was not shown late scans, whose ordinals are negative.
+    """
+    seen = [write.rows(np.flatnonzero(write.ordinal >= 0)) for write in outcome.unstored]
+    return [InputWrite("unstored_scans", body_of(write)) for write in seen if len(write)]
 
 
 async def _copy(connection: AsyncConnection, packed: bytes) -> None:

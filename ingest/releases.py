@@ -113,7 +113,7 @@ def _prepared(desk: SiteDesk, row: QuarantineRow) -> Prepared:
     # A stream apart: the edge's own has been told of this number long ago.
     stream = Stream(desk.key, row.edge, UUID(int=0), stream_id, RangeSet())
     arrival = Arrival(stream, event, row.received_us, float("-inf"))
-    scans = (judged.judged,)
+    scans = () if judged.is_late else (judged.seen,)
     nobody = np.zeros(len(desk.plan.groups), np.bool_)
     return Prepared(
         arrivals=(),
