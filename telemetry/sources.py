@@ -80,7 +80,9 @@ class JsonMessage(Part):
     topic: Sentence  # May hold + and # as MQTT has them.
     rows: Sentence | None = None  # The field that holds the list; None: the message is one scan.
     time: Sentence | None = None  # The field of the instant; None: the instant of arrival.
-    time_format: Literal["iso8601", "unix_s", "unix_ms", "unix_us"] = "iso8601"
+    time_format: Literal["iso8601", "unix_s", "unix_ms", "unix_us", "unix_ns"] = "iso8601"
+    # How far instants of iso8601 that name no offset are ahead of UTC; None: they must name one.
+    utc_offset_h: Annotated[float, Field(ge=-14, le=14)] | None = None
 
 
 class SparkplugMessage(Part):
@@ -94,7 +96,8 @@ class SparkplugMessage(Part):
 
 Message = Annotated[JsonMessage | SparkplugMessage, Field(discriminator="kind")]
 
-# A field of a JSON message by its path ("pressure", "data.0.p"), or a metric by its name.
+# A field of a JSON message by its path, or a metric by its name. A path is "pressure", or
+# "data.0.p" for what is inside; "/data/0/p.kpa" (RFC 6901) where names have dots; "." for all.
 FieldName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ColumnNumber = Annotated[int, Field(ge=0, le=4095)]  # From 0.

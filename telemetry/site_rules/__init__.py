@@ -13,6 +13,7 @@ from telemetry.site_rules.conversions import conversion_findings
 from telemetry.site_rules.devices import device_findings
 from telemetry.site_rules.identities import identity_findings
 from telemetry.site_rules.limits import limit_findings
+from telemetry.site_rules.messages import message_findings
 from telemetry.site_rules.places import Finding
 from telemetry.site_rules.sources import source_findings
 
@@ -23,6 +24,7 @@ def findings(site: Site) -> Iterator[Finding]:
     """Ask all rules about a site whose parts are right one by one."""
     yield from identity_findings(site)
     yield from source_findings(site)
+    yield from message_findings(site)
     yield from device_findings(site)
     yield from channel_findings(site)
     yield from conversion_findings(site)
