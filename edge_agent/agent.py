@@ -18,7 +18,7 @@ from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
 from edge_agent.source import Source
-from edge_agent.sources import source_of
+from edge_agent.sources import check_settings, source_of
 from edge_agent.spool import SpoolError
 from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.uplink import Uplink
@@ -52,6 +52,7 @@ async def run(settings: EdgeSettings, stop: asyncio.Event) -> None:
     """Run the agent until told to stop, then write and deliver what is left."""
     plan = plan_of(read_site_file(settings.site))
     groups = _groups_of(plan, settings.edge)
+    check_settings(plan.site, settings)
     read_token(settings.token_file)  # Better to complain now than at the first connection.
     spool = SpoolThread(settings.spool, bytes_max=settings.spool_bytes_max)
     try:
@@ -130,7 +131,15 @@ async def _poll(
     # A bus may wait in the site file for its first group.
     buses = [bus for bus in plan.site.buses if bus.id in of_bus]
     sources: list[Source] = [
-        source_of(bus, of_bus[bus.id], settings=settings, keep=collector.keep) for bus in buses
+        source_of(
+            bus,
+            of_bus[bus.id],
+            site=plan.site.site,
+            settings=settings,
+            keep=collector.keep,
+            keep_aside=collector.keep_aside,
+        )
+        for bus in buses
     ]
     try:
         await asyncio.gather(*(source.warm_up() for source in sources))

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from edge_agent.source import TakenScan
+from edge_agent.source import KeptAside, TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.waiting import happens_within
@@ -20,6 +20,7 @@ from telemetry.conversion import GroupConverter
 from telemetry.plan import GroupPlan
 from telemetry.quality import is_bad
 from telemetry.scan import ScanBlock
+from telemetry.unread import encode_unread
 from telemetry.wire import SCANS_MAX, encode_block
 
 SCANS_HELD_MAX: Final = 20_000  # In memory, while the disk refuses them.
@@ -79,6 +80,7 @@ class Collector:
         self._appended = appended
         self._watches = {plan.key: LimitWatch(plan) for plan in groups}
         self._scans: list[TakenScan] = []
+        self._aside: list[KeptAside] = []
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
         self._failing = False
@@ -90,6 +92,11 @@ class Collector:
         if self._watches[scan.plan.key].is_violated(scan.raw, scan.quality):
             self._urgent.set()
 
+    def keep_aside(self, one: KeptAside) -> None:
+        """Take what could not be read; it is in the spool soon, to be put into quarantine."""
+        self._aside.append(one)
+        self._some.set()
+
     async def run(self, finish: asyncio.Event) -> None:
         """Write what was collected; after `finish` is set, write the rest and return."""
         finishing = asyncio.create_task(self._hurry_at(finish), name="finish")
@@ -100,7 +107,9 @@ class Collector:
                 if not await self._flush() and not finish.is_set():
                     await asyncio.sleep(RETRY_S)
             if not await self._flush():
-                log.error("scans lost: the disk refused them to the end", scans=len(self._scans))
+                # What somebody waits for will come again.
+                lost = sum(scan.kept is None for scan in self._scans)
+                log.error("scans lost: the disk refused them to the end", scans=lost)
         finally:
             finishing.cancel()
 
@@ -112,14 +121,18 @@ class Collector:
     async def _flush(self) -> bool:
         """Write everything there is; false when the disk refuses it."""
         scans, self._scans = self._scans, []
+        aside, self._aside = self._aside, []
         self._some.clear()
         self._urgent.clear()
-        if not scans:
+        if not scans and not aside:
             return True
         try:
-            appended = await self._spool.append(lambda: _blocks(self._site, scans))
+            appended = await self._spool.append(
+                lambda: [*_blocks(self._site, scans), *map(_block_aside, aside)]
+            )
         except StoreFailedError as error:
             self._take_back(scans, error)
+            self._aside = [*aside, *self._aside]
             return False
         if self._failing:
             log.info("spool takes scans again")
@@ -127,9 +140,9 @@ class Collector:
         if appended.dropped:
             log.error("spool full: undelivered blocks given up", ranges=appended.dropped)
         self._appended(appended)
-        for scan in scans:
-            if scan.kept is not None:
-                scan.kept()
+        for kept in [*(scan.kept for scan in scans), *(one.kept for one in aside)]:
+            if kept is not None:
+                kept()
         return True
 
     def _take_back(self, scans: list[TakenScan], error: StoreFailedError) -> None:
@@ -138,10 +151,23 @@ class Collector:
             log.error("spool cannot be written; scans wait in memory", reason=str(error))
             self._failing = True
         every = [*scans, *self._scans]
-        self._scans = every[-SCANS_HELD_MAX:]
+        self._scans = _newest(every, SCANS_HELD_MAX)
         self._some.set()
-        if len(every) > SCANS_HELD_MAX:
-            log.error("scans lost: no room on disk or in memory", scans=len(every) - SCANS_HELD_MAX)
+        if len(every) > len(self._scans):
+            lost = len(every) - len(self._scans)
+            log.error("scans lost: no room on disk or in memory", scans=lost)
+
+
+def _newest(scans: Sequence[TakenScan], most: int) -> list[TakenScan]:
+    """Leave out the oldest scans beyond a number, but none that somebody waits for."""
+    beyond = len(scans) - most
+    newest: list[TakenScan] = []
+    for scan in scans:
+        if beyond > 0 and scan.kept is None:
+            beyond -= 1
+        else:
+            newest.append(scan)
+    return newest
 
 
 def _blocks(site: str, scans: Sequence[TakenScan]) -> list[SpoolBlock]:
@@ -154,6 +180,10 @@ def _blocks(site: str, scans: Sequence[TakenScan]) -> list[SpoolBlock]:
         for of_group in by_group.values()
         for begin in range(0, len(of_group), SCANS_MAX)
     ]
+
+
+def _block_aside(one: KeptAside) -> SpoolBlock:
+    return SpoolBlock(encode_unread(one.unread), 0, 0)
 
 
 def _block(site: str, scans: Sequence[TakenScan]) -> SpoolBlock:

@@ -1,12 +1,20 @@
 """The edge agent's settings: from the command line, the environment, a TOML file; in that order."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from telemetry.model_errors import plain_message
 
@@ -15,6 +23,28 @@ PREFIX: Final = "GROUNDWATCH_EDGE_"
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message is a sentence per setting."""
+
+
+class MqttSettings(BaseModel):
+    """What is secret, or this machine's own, about the broker of one MQTT bus."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    password_file: Path | None = None  # Of the user that the site file names.
+    ca_file: Path | None = None  # Whom to trust; None: whom the system trusts.
+    certificate_file: Path | None = None  # Of this edge, where the broker asks for one.
+    key_file: Path | None = None  # None: it is in the certificate's file.
+
+    @property
+    def is_about_encryption(self) -> bool:
+        """Whether anything here means something on an encrypted connection only."""
+        return any((self.ca_file, self.certificate_file, self.key_file))
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("a key_file needs the certificate_file that it belongs to")
+        return self
 
 
 class EdgeSettings(BaseModel):
@@ -33,6 +63,8 @@ class EdgeSettings(BaseModel):
     # Scans are written and sent together when they are taken within this time.
     collect_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     drain_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    # By the id of the bus: [mqtt.BUS] in the TOML file, a JSON object in the environment.
+    mqtt: dict[str, MqttSettings] = Field(default_factory=dict)
 
     @field_validator("centre")
     @classmethod
@@ -44,6 +76,18 @@ class EdgeSettings(BaseModel):
                 "nor like mqtt://HOST:PORT or mqtts://HOST:PORT for a broker"
             )
         return centre.rstrip("/")
+
+    @field_validator("mqtt", mode="before")
+    @classmethod
+    def _is_an_object(cls, mqtt: object) -> object:
+        """Take what the environment holds, which is text."""
+        if not isinstance(mqtt, str):
+            return mqtt
+        try:
+            found: object = json.loads(mqtt)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"it is no JSON object of buses: {error}") from error
+        return found
 
 
 def read_settings(
@@ -109,7 +153,8 @@ def _sentences(error: ValidationError) -> list[str]:
         if one["type"] == "missing":
             sentences.append(f"{option} is missing (or {PREFIX}{name.upper()}, or '{name}').")
         elif one["type"] == "extra_forbidden":
-            allowed = ", ".join(EdgeSettings.model_fields)
+            model = MqttSettings if one["loc"][0] == "mqtt" else EdgeSettings
+            allowed = ", ".join(model.model_fields)
             sentences.append(f"There is no setting '{name}'; allowed are {allowed}.")
         else:
             sentences.append(f"{option}: {plain_message(one)}.")

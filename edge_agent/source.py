@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from telemetry.clock import Clock
 from telemetry.plan import GroupPlan
+from telemetry.unread import Unread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,10 +23,21 @@ class TakenScan:
     raw: NDArray[np.float64]  # [slot]
     quality: NDArray[np.int16]  # [slot]
     in_order: bool = True  # See `telemetry.scan.ScanBlock`; the same for all scans of a group.
+    # Called once the spool has it, durably. Who waits for that bounds how many he hands over,
+    # because they are not given up while the disk refuses them.
+    kept: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptAside:
+    """What came and could not be read; the centre puts it into quarantine."""
+
+    unread: Unread
     kept: Callable[[], None] | None = None  # Called once the spool has it, durably.
 
 
 Keep = Callable[[TakenScan], None]
+KeepAside = Callable[[KeptAside], None]
 
 
 class Source(Protocol):

@@ -2,18 +2,32 @@
 
 from collections.abc import Sequence
 
+from edge_agent.broker_access import BrokerAccess
 from edge_agent.folder import FolderWatching
+from edge_agent.mqtt import BrokerListening
 from edge_agent.polling import BusPolling
 from edge_agent.settings import EdgeSettings, SettingsError
-from edge_agent.source import Keep, Source
+from edge_agent.source import Keep, KeepAside, Source
 from telemetry.plan import GroupPlan
-from telemetry.site import MODBUS_KINDS, Bus
+from telemetry.site import MODBUS_KINDS, Bus, Site
 
 
 def source_of(
-    bus: Bus, groups: Sequence[GroupPlan], *, settings: EdgeSettings, keep: Keep
+    bus: Bus,
+    groups: Sequence[GroupPlan],
+    *,
+    site: str,
+    settings: EdgeSettings,
+    keep: Keep,
+    keep_aside: KeepAside,
 ) -> Source:
-    """Make the source for a bus; `keep` is handed every scan that it takes."""
+    """Make the source for a bus; `keep` is handed every scan that it takes.
+
+    Raises `SettingsError` when this machine lacks what the bus needs.
+    """
+    if bus.mqtt is not None:
+        access = BrokerAccess(bus, settings, site=site)
+        return BrokerListening(bus, groups, access, keep=keep, keep_aside=keep_aside)
     if bus.folder is not None:
         marks_file = settings.spool.with_name(f"{settings.spool.name}.{bus.id}.marks")
         return FolderWatching(bus, groups, keep=keep, marks_file=marks_file)
@@ -22,3 +36,14 @@ def source_of(
             f"The bus '{bus.id}' is of the kind {bus.kind}, which an edge agent does not read."
         )
     return BusPolling(bus, groups, keep=keep)
+
+
+def check_settings(site: Site, settings: EdgeSettings) -> None:
+    """Raise `SettingsError` when settings are about a bus that this edge does not have."""
+    known = sorted(bus.id for bus in site.buses if bus.edge == settings.edge and bus.mqtt)
+    for bus_id in settings.mqtt:
+        if bus_id not in known:
+            raise SettingsError(
+                f"The settings have a table [mqtt.{bus_id}], but the edge '{settings.edge}' has "
+                f"no MQTT bus of this name; it has {', '.join(known) or 'none'}."
+            )

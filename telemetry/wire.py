@@ -17,6 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from telemetry.scan import SLOTS_MAX, ScanBlock
+from telemetry.unread import decode_unread
 
 BLOCK_BYTES_MAX: Final = 1 << 20  # Compressed; the line takes messages twice as long.
 CONTENT_BYTES_MAX: Final = 4 << 20  # Decompressed.
@@ -28,7 +29,9 @@ PREFIX: Final = struct.Struct("<3sBI")
 HEADER_LENGTH: Final = struct.Struct("<I")
 COMPRESSION_LEVEL: Final = 3
 
-Reason = Literal["truncated", "oversized", "decompression_bomb", "unknown_version", "malformed"]
+Reason = Literal[
+    "truncated", "oversized", "decompression_bomb", "unknown_version", "malformed", "unread"
+]
 WireKey = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
 
 
@@ -107,6 +110,10 @@ def _compressed_part(data: bytes) -> bytes:
     if len(data) > BLOCK_BYTES_MAX:
         raise WireError(
             "oversized", f"the block has {len(data)} bytes, more than {BLOCK_BYTES_MAX}"
+        )
+    if (aside := decode_unread(data)) is not None:
+        raise WireError(
+            "unread", f"the edge could not read this from {aside.source}: {aside.reason}"
         )
     if not data.startswith(MAGIC[: len(data)]) or not data:
         raise WireError("malformed", "the bytes do not begin as a block does")
