@@ -65,7 +65,7 @@ class Reader(Protocol):
     def held(self, at_us: int) -> tuple[GroupScans, ...]:
         """Give what is so at an instant although nobody has said it again."""
 
-    def commands(self, now_s: float) -> tuple[Command, ...]:
+    def commands(self, at_us: int, now_s: float) -> tuple[Command, ...]:
         """Give what devices must be asked now."""
 
 
@@ -107,7 +107,7 @@ class JsonReader:
         """Nothing is so because it once was."""
         return ()
 
-    def commands(self, now_s: float) -> tuple[Command, ...]:  # noqa: ARG002
+    def commands(self, at_us: int, now_s: float) -> tuple[Command, ...]:  # noqa: ARG002
         """Nobody is to be asked."""
         return ()
 

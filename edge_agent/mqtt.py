@@ -21,11 +21,12 @@ from edge_agent.receipts import Receipt, Receipts
 from edge_agent.schedule import Backoff
 from edge_agent.settings import SettingsError
 from edge_agent.source import Keep, KeepAside, KeptAside, TakenScan
+from edge_agent.sparkplug_node import SparkplugNode
 from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
 from telemetry.plan import GroupPlan
 from telemetry.site import Bus, ScanGroup
-from telemetry.sources import JsonMessage
+from telemetry.sources import JsonMessage, SparkplugMessage
 from telemetry.unread import unread
 
 RECONNECT_LEAST_S: Final = 0.5
@@ -120,7 +121,8 @@ class BrokerListening:
                 self._take(delivery)
             self._pass_on(one for it in self._readers for one in it.held(self._now_us))
             for reader in self._readers:
-                for command in reader.commands(real_monotonic_s()):
+                for command in reader.commands(self._now_us, real_monotonic_s()):
+                    self._log.info("device asked to say all again", topic=command.topic)
                     await line.publish(command.topic, command.payload)
             await happens_within(line.wake, LOOK_APART_S)
 
@@ -232,9 +234,15 @@ class Allowance:
 
 
 def readers_of(groups: Sequence[GroupPlan]) -> tuple[Reader, ...]:
-    """Make the readers of a bus: one for each group that JSON messages fill."""
-    return tuple(
-        JsonReader(plan)
-        for plan in groups
-        if isinstance(plan.group, ScanGroup) and isinstance(plan.group.message, JsonMessage)
-    )
+    """Make the readers of a bus: one for each group of JSON messages, and for each node."""
+    readers: list[Reader] = []
+    of_nodes: dict[tuple[str, str], list[GroupPlan]] = {}
+    for plan in groups:
+        assert isinstance(plan.group, ScanGroup)
+        message = plan.group.message
+        if isinstance(message, JsonMessage):
+            readers.append(JsonReader(plan))
+        elif isinstance(message, SparkplugMessage):
+            of_nodes.setdefault((message.group, message.node), []).append(plan)
+    readers += [SparkplugNode(*node, plans) for node, plans in of_nodes.items()]
+    return tuple(readers)
