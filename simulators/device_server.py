@@ -47,7 +47,7 @@ def device_of(settings: DeviceSettings) -> tuple[Now, tuple[Unit, ...]]:
     """Make the units of a device, and what tells its time."""
     scenario = read_scenario(settings.scenario)
     now, scenario = _clock_of(settings, scenario)
-    plan = plan_of(_site_of(settings, scenario))
+    plan = plan_of(site_of(settings, scenario))
     return now, units_of(scenario, plan, settings.device, settings.seed)
 
 
@@ -131,7 +131,8 @@ def _clock_of(settings: DeviceSettings, scenario: Scenario) -> tuple[Now, Scenar
     return machine.now_us, scenario.model_copy(update=begins_now)
 
 
-def _site_of(settings: DeviceSettings, scenario: Scenario) -> Site:
+def site_of(settings: DeviceSettings, scenario: Scenario) -> Site:
+    """Read the site file in use, or the demo mine's with the scenario's periods."""
     if settings.site is None:
         return read_site_text(demo_site_text(scenario, {}), "demo-site.yaml")
     return read_site_file(settings.site)

@@ -31,6 +31,13 @@ class DeviceSettings(ServingSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MqttDeviceSettings(DeviceSettings):
+    """The same device, but it publishes to the broker at this host and port."""
+
+    sparkplug: bool = False  # As a Sparkplug B node; otherwise JSON.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySettings(ServingSettings):
     """Real logger files, served as registers at their own instants."""
 
