@@ -366,6 +366,12 @@ def simulate(
         Path | None, typer.Option(help="For load: write its site files there, and end.")
     ] = None,
     write_file: WriteFile = None,
+    mqtt: Annotated[
+        str | None, typer.Option(help="Publish to the broker at HOST:PORT instead of serving.")
+    ] = None,
+    sparkplug: Annotated[
+        bool, typer.Option("--sparkplug", help="With --mqtt: as a Sparkplug B node, not as JSON.")
+    ] = False,
 ) -> None:
     """Run one simulated device, a real Modbus server; or many edges, as a load."""
     if write_sites is not None:
@@ -390,6 +396,10 @@ def simulate(
     device_settings = DeviceSettings(
         device=device, scenario=scenario, seed=seed, site=site, write_file=write_file, **line
     )
+    if mqtt is not None:
+        from simulators.mqtt_device import simulate_mqtt
+
+        raise typer.Exit(simulate_mqtt(device_settings, broker=mqtt, sparkplug=sparkplug))
     raise typer.Exit(run_simulated(device_settings))
 
 

@@ -70,6 +70,9 @@ class BrokerListening:
     async def warm_up(self) -> None:
         """Do nothing: what comes needs the clock that is given later."""
 
+    def close(self) -> None:
+        """Do nothing: a line ends with `run`."""
+
     async def run(
         self, clock: Clock, stop: asyncio.Event, *, begin_us: int, newest_us: Mapping[str, int]
     ) -> None:

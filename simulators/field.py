@@ -42,9 +42,9 @@ class Unit:
         assert group.group.device_id is not None
         self.device_id = group.group.device_id
         self.period_us = group.period_us
-        self._began_us = scenario.began_us
+        self.began_us = scenario.began_us
         self._channels = _instrumented(group, signals, seed)
-        self._faults = tuple(fault for fault in scenario.faults if self._concerns(fault))
+        self.faults = tuple(fault for fault in scenario.faults if self._concerns(fault))
         self._chunk = lru_cache(maxsize=2)(self._compute_chunk)
 
     @property
@@ -73,10 +73,10 @@ class Unit:
 
     def answers(self, step: int) -> bool:
         """Whether the unit answers at all."""
-        at_s = (step * self.period_us - self._began_us) / 1e6
+        at_s = (step * self.period_us - self.began_us) / 1e6
         return not any(
             fault.kind in {"dead_unit", "gap"} and _lasts(fault, np.array([at_s]))[0]
-            for fault in self._faults
+            for fault in self.faults
         )
 
     def words(self, step: int) -> list[int]:
@@ -114,14 +114,14 @@ class Unit:
         return self.words_at(np.arange(chunk * STEPS_AHEAD, (chunk + 1) * STEPS_AHEAD))
 
     def _raw(self, steps: Counters) -> list[Floats]:
-        at_s = (steps * self.period_us - self._began_us) / 1e6
+        at_s = (steps * self.period_us - self.began_us) / 1e6
         values = {
             one.channel.id: one.signal.truth(at_s) + one.signal.noise * normal(one.noise_key, steps)
             for one in self._channels
         }
         faulty = values | {
             fault.channel: _as_seen(fault, at_s, values[fault.channel])
-            for fault in self._faults
+            for fault in self.faults
             if fault.channel is not None
         }
         numbers: list[Floats] = []
@@ -130,12 +130,12 @@ class Unit:
             raw = raw_of(one.channel, values | {one.channel.id: faulty[one.channel.id]})
             if one.signal.raw_step:
                 raw = np.rint(raw / one.signal.raw_step) * one.signal.raw_step
-            for fault in self._faults:
+            for fault in self.faults:
                 if fault.channel == one.channel.id and fault.raw is not None:
                     raw = np.where(_lasts(fault, at_s), fault.raw, raw)
             numbers.append(raw)
         for n, one in enumerate(self._channels):
-            for fault in self._faults:
+            for fault in self.faults:
                 frozen = _lasts(fault, at_s)
                 if fault.kind == "frozen" and fault.channel == one.channel.id and frozen.any():
                     numbers[n] = np.where(frozen, self._held(fault, n), numbers[n])
@@ -143,7 +143,7 @@ class Unit:
 
     def _held(self, fault: Fault, n: int) -> float:
         """The raw number at which a frozen channel stays: the last one before the fault."""
-        begin_us = self._began_us + round(fault.begins_s * 1e6)
+        begin_us = self.began_us + round(fault.begins_s * 1e6)
         before = -(-begin_us // self.period_us) - 1
         return float(self._raw(np.array([before]))[n][0])
 

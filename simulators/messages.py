@@ -14,6 +14,7 @@ import numpy as np
 
 from simulators.field import Unit
 from simulators.mqtt_site import SPARKPLUG_GROUP, TIME_FIELD, topic_of
+from simulators.stamping import Telling
 from telemetry.sparkplug import (
     BIRTH_NUMBER,
     NAMESPACE,
@@ -40,11 +41,11 @@ class Published:
 class Publisher(Protocol):
     """What units say, and in which messages."""
 
-    def connected(self, steps: Sequence[int]) -> Iterator[Published]:
-        """Say what is to be said first on a connection, given each unit's step."""
+    def connected(self, last: Sequence[Telling]) -> Iterator[Published]:
+        """Say what is to be said first on a connection, given what each unit told last."""
 
-    def scan(self, unit: int, step: int) -> Iterator[Published]:
-        """Say what a unit holds at a step; nothing while it is dead."""
+    def scan(self, unit: int, telling: Telling) -> Iterator[Published]:
+        """Say what a unit held at a step; nothing while it was dead."""
 
     @property
     def will(self) -> Published | None:
@@ -62,15 +63,15 @@ class JsonPublisher:
         self._site = site
         self._units = units
 
-    def connected(self, steps: Sequence[int]) -> Iterator[Published]:  # noqa: ARG002
+    def connected(self, last: Sequence[Telling]) -> Iterator[Published]:  # noqa: ARG002
         """Nothing comes before the first scan."""
         yield from ()
 
-    def scan(self, unit: int, step: int) -> Iterator[Published]:
+    def scan(self, unit: int, telling: Telling) -> Iterator[Published]:
         """Say a scan."""
-        numbers = numbers_at(self._units[unit], step)
+        numbers = numbers_at(self._units[unit], telling.step)
         if numbers:
-            document = {TIME_FIELD: step * self._units[unit].period_us // MS_US, **numbers}
+            document = {TIME_FIELD: telling.stamp_us // MS_US, **numbers}
             topic = topic_of(self._site, self._units[unit].plan.key)
             yield Published(topic, json.dumps(document).encode(), qos=1)
 
@@ -101,27 +102,21 @@ class SparkplugPublisher:
         """Where commands to the node come."""
         return self._topic("NCMD")
 
-    def connected(self, steps: Sequence[int]) -> Iterator[Published]:
+    def connected(self, last: Sequence[Telling]) -> Iterator[Published]:
         """Say the births, of the node and of every unit that lives."""
         self._seq = -1
-        at_ms = (
-            max(
-                (step * unit.period_us for unit, step in zip(self._units, steps, strict=True)),
-                default=0,
-            )
-            // MS_US
-        )
+        at_ms = max(one.stamp_us for one in last) // MS_US
         asked = Metric(REBIRTH, datatype=DataType.BOOLEAN, value=False)
         yield self._said("NBIRTH", at_ms, [self._birth_metric, asked])
         self._told = [{} for _ in self._units]
-        for unit, step in enumerate(steps):
-            yield from self.scan(unit, step)
+        for unit, telling in enumerate(last):
+            yield from self.scan(unit, telling)
 
-    def scan(self, unit: int, step: int) -> Iterator[Published]:
+    def scan(self, unit: int, telling: Telling) -> Iterator[Published]:
         """Say what has changed; a birth or a death where the unit comes or goes."""
         key = self._units[unit].plan.key
-        at_ms = step * self._units[unit].period_us // MS_US
-        before, now = self._told[unit], numbers_at(self._units[unit], step)
+        at_ms = telling.stamp_us // MS_US
+        before, now = self._told[unit], numbers_at(self._units[unit], telling.step)
         self._told[unit] = now
         if before and now:
             changed = [name for name in now if now[name] != before[name]]
