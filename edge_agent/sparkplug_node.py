@@ -6,7 +6,8 @@ messages and time come as arguments, requests go out as commands.
 - A birth tells names, aliases and values; nothing is known before it. Without one, or when the
   sequence 0-255 shows a gap, the node is asked for it (NCMD Node Control/Rebirth). Until it
   comes, only what a message itself says is taken.
-- A death that carries another bdSeq than the birth is of an older session, and is passed over.
+- A death that carries another bdSeq than the birth is of an older session: nobody has died, but
+  the node is asked, and nothing is trusted until it answers.
 - Retained messages are passed over: births are not retained, and an old one would lie.
 """
 
@@ -209,7 +210,11 @@ class SparkplugNode:
             return Reading(_all(group.died(message.received_us) for group in groups))
         number = None if payload is None else _birth_number_in(payload)
         if None not in {number, self._birth_number} and number != self._birth_number:
-            return Reading()  # The will of a session that has ended long ago.
+            # The will of a session that has ended long ago; or of a node that counts wrongly, as
+            # some libraries do. Whoever is alive answers.
+            self._is_complete = False
+            self._wants_birth = True
+            return Reading()
         self._is_alive = False
         self._is_complete = False
         self._seq = None

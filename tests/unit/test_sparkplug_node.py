@@ -266,13 +266,17 @@ def test_a_death_makes_everything_unread() -> None:
     assert not host.asks(1000.0)
 
 
-def test_a_death_of_an_older_session_is_passed_over() -> None:
+def test_a_death_of_an_older_session_kills_nobody_but_is_looked_into() -> None:
     host = Host()
     host.is_born(number=8)
     old = Metric("bdSeq", datatype=DataType.UINT64, value=7)
     assert host.hears("NDEATH", [old]) == []
     host.seq -= 1
-    (scan,) = host.hears("DDATA", [changed(2, 6.0)], device="d1", at_ms=20)
+    assert host.asks()
+    (scan,) = shown(host.node.held(AT_MS * 1000 + 60_000_000))[:1]
+    assert scan[3] == [Quality.NO_REPLY] * 2  # Whoever does not answer is not believed alive.
+    host.is_born(number=8, at_ms=70_000)
+    (scan,) = host.hears("DDATA", [changed(2, 6.0)], device="d1", at_ms=70_020)
     assert scan[2] == [6, 2]
 
 
