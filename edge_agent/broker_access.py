@@ -13,6 +13,17 @@ from telemetry.loopback import is_loopback
 from telemetry.site import Bus
 
 
+class _HangingUp(ssl.SSLSocket):
+    """A socket that is closed when the other side is not to be trusted; paho leaves it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class BrokerAccess:
     """Where the broker of a bus is, and what must be shown to come in."""
 
@@ -68,6 +79,7 @@ class BrokerAccess:
         secrets = self._secrets
         try:
             context = ssl.create_default_context(cafile=secrets.ca_file)
+            context.sslsocket_class = _HangingUp
             if secrets.certificate_file is not None:
                 context.load_cert_chain(secrets.certificate_file, secrets.key_file)
         except OSError as error:  # Also `ssl.SSLError`.

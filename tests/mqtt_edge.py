@@ -23,11 +23,11 @@ def settings_of(
     centre_port: int,
     groups: Sequence[dict[str, Any]],
     *,
-    mqtt: dict[str, Any] | None = None,
+    bus: dict[str, Any] | None = None,
     **further: Any,
 ) -> EdgeSettings:
     """Write a site file and a token, and say where they are."""
-    site = mqtt_site(groups, {"port": broker_port, **(mqtt or {})})
+    site = mqtt_site(groups, {"port": broker_port, **(bus or {})})
     (folder / "site.yaml").write_text(json.dumps(site), encoding="utf-8")
     (folder / "token").write_text(TOKEN + "\n", encoding="utf-8")
     return EdgeSettings(

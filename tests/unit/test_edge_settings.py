@@ -93,3 +93,28 @@ def test_a_token_is_read_without_its_line_end(tmp_path: Path) -> None:
         read_token(tmp_path / "token")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_token(tmp_path / "nothing")
+
+
+def test_secrets_of_brokers_stand_in_tables_of_their_own(tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text('[mqtt.dam-bus]\npassword_file = "secret"\nca_file = "ca.pem"\n')
+    found = read_settings(GIVEN, {}, config).mqtt["dam-bus"]
+    assert (found.password_file, found.ca_file) == (Path("secret"), Path("ca.pem"))
+    assert found.is_about_encryption
+
+    environment = {"GROUNDWATCH_EDGE_MQTT": '{"dam-bus": {"password_file": "other"}}'}
+    assert read_settings(GIVEN, environment, config).mqtt["dam-bus"].password_file == Path("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "no JSON object of buses"),
+        ('{"dam-bus": {"password": "x"}}', "allowed are password_file, ca_file"),
+        ('{"dam-bus": {"key_file": "x"}}', "needs the certificate_file"),
+        ("[]", "valid dictionary"),
+    ],
+)
+def test_what_is_wrong_about_a_broker_is_said(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read_settings(GIVEN, {"GROUNDWATCH_EDGE_MQTT": text})
