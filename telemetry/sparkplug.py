@@ -138,8 +138,8 @@ def decode_payload(data: bytes) -> Payload:
         metrics = tuple(_metric_of(one) for one in found.metrics)
     except DecodeError as error:
         raise SparkplugError(f"it is no Sparkplug B payload ({error})") from None
-    except UnicodeDecodeError as error:
-        raise SparkplugError(f"a text in it is not UTF-8 ({error.reason})") from None
+    except UnicodeDecodeError:  # So protobuf without its C part says it.
+        raise SparkplugError("a text in it is not UTF-8") from None
     return Payload(_given(found, "timestamp"), _given(found, "seq"), metrics)
 
 
@@ -192,7 +192,7 @@ def _metric_of(one: Any) -> Metric:  # noqa: ANN401 - of a class that is made at
         alias=_given(one, "alias"),
         timestamp_ms=_given(one, "timestamp"),
         datatype=_given(one, "datatype"),
-        value=None if which is None or one.is_null else getattr(one, which),
+        value=None if which is None or one.is_null else _text_or_number(getattr(one, which)),
         is_null=one.is_null,
         is_historical=one.is_historical,
         quality=_quality_of(one.properties) if one.HasField("properties") else None,
@@ -208,7 +208,14 @@ def _quality_of(properties: Any) -> int | None:  # noqa: ANN401
 
 
 def _given(message: Any, name: str) -> Any:  # noqa: ANN401
-    return getattr(message, name) if message.HasField(name) else None
+    return _text_or_number(getattr(message, name)) if message.HasField(name) else None
+
+
+def _text_or_number(value: Any) -> Any:  # noqa: ANN401
+    """Refuse what protobuf gives for a text that is not UTF-8: its bytes."""
+    if isinstance(value, bytes):
+        raise SparkplugError("a text in it is not UTF-8")
+    return value
 
 
 def _write_metric(made: Any, metric: Metric) -> None:  # noqa: ANN401

@@ -105,7 +105,8 @@ def test_damaged_payloads_are_taken_or_refused(
     topic: tuple[str, str], payload: Payload, changes: list[tuple[int, int, bytes]]
 ) -> None:
     node = SparkplugNode("g", "n", PLAN.groups)
-    hear(node, ("NBIRTH", ""), encode_payload(Payload(1, 0, ())))
+    hear(node, ("NBIRTH", ""), encode_payload(Payload(1, 0, (Metric("p", 1, datatype=12),))))
+    hear(node, ("DBIRTH", "/d"), encode_payload(Payload(1, 1, (Metric("p", 2, datatype=12),))))
     hear(node, topic, mutated(encode_payload(payload), changes))
 
 
@@ -135,6 +136,12 @@ def test_big_payloads_take_bounded_memory(content: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < MEMORY_MAX
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("field", [b"\x0a", b"\x7a"], ids=["name", "value"])
+def test_a_text_that_is_not_utf8_is_refused(field: bytes) -> None:
+    with pytest.raises(SparkplugError, match="not UTF-8"):
+        decode_payload(b"\x12\x03" + field + b"\x01\xff")
 
 
 def test_more_metrics_than_anybody_has_are_refused() -> None:
