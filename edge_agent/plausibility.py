@@ -278,29 +278,25 @@ def _whole_likelihood(values: NDArray[np.generic], type_: str) -> float:
 def _decimal_likelihood(values: NDArray[np.generic], type_: str) -> float:
     """Floats that a logger has rounded: whole numbers of tenths, hundredths and so on."""
     found = -np.inf
-    with np.errstate(all="ignore"):
-        for decimals in DECIMALS:
-            whole = np.rint(values.astype(np.float64) * 10.0**decimals)
-            is_exact = (np.abs(whole) < 1e9) & (
-                (whole / 10.0**decimals).astype(values.dtype) == values
-            )
-            # Towards the end of a float's precision everything is a whole number of something.
-            if is_exact.all() and np.abs(whole).max() < 2.0 ** (20 if type_ == "float32" else 30):
-                rounded = _whole_likelihood(whole, "int32") - np.log2(len(DECIMALS)) - 1.0
-                found = max(found, rounded)
+    for decimals in DECIMALS:
+        whole = np.rint(values.astype(np.float64) * 10.0**decimals)
+        is_exact = (np.abs(whole) < 1e9) & ((whole / 10.0**decimals).astype(values.dtype) == values)
+        # Towards the end of a float's precision everything is a whole number of something.
+        if is_exact.all() and np.abs(whole).max() < 2.0 ** (20 if type_ == "float32" else 30):
+            rounded = _whole_likelihood(whole, "int32") - np.log2(len(DECIMALS)) - 1.0
+            found = max(found, rounded)
     return found
 
 
 def _float_likelihood(values: NDArray[np.generic], type_: str) -> float:
     """Floats: all sensible sizes are as likely, and they move by steps of one size. In bits."""
     mantissa_bits = 23 if type_ == "float32" else 52
-    with np.errstate(all="ignore"):
-        numbers = values.astype(np.float64)
-        prior = _log_prior_of_floats(numbers, mantissa_bits)
-        apart = np.exp2(np.floor(np.log2(np.abs(numbers))) - mantissa_bits)
-        steps = np.abs(np.diff(numbers))
-        scales = (1e-6 * 4.0 ** np.arange(25))[:, np.newaxis]
-        moves = np.log2(apart[1:] / (2.0 * scales)) - steps / scales * np.log2(np.e)
+    numbers = values.astype(np.float64)
+    prior = _log_prior_of_floats(numbers, mantissa_bits)
+    apart = np.exp2(np.floor(np.log2(np.abs(numbers))) - mantissa_bits)
+    steps = np.abs(np.diff(numbers))
+    scales = (1e-6 * 4.0 ** np.arange(25))[:, np.newaxis]
+    moves = np.log2(apart[1:] / (2.0 * scales)) - steps / scales * np.log2(np.e)
     moves = np.where(steps == 0.0, np.maximum(moves, np.log2(1.0 - MOVED)), moves)
     moves = np.where(np.isnan(moves), -np.inf, np.minimum(moves, 0.0))
     never_moves = np.where(steps == 0.0, np.log2(MOVED), -np.inf)
