@@ -102,6 +102,9 @@ async def test_after_a_restoration_the_page_shows_what_the_database_holds(
     await centre.flush(*raises(2))
     await sign_in(page, centre)
     await expect(page.get_by_test_id("alarm-row")).to_have_count(2, timeout=SOON_MS)
+    await expect(page.get_by_test_id("connection-state")).to_have_attribute(
+        "data-state", "connected", timeout=SOON_MS
+    )
     async with centre.connection.transaction():
         await centre.connection.execute("truncate journal_instant, journal, journal_head, alarm")
         await centre.flush_within(centre.connection, raises(3, begin=10))

@@ -161,6 +161,20 @@ function listenerFor(site: string, from: Cursor): LiveListener {
       () => undefined,
     );
   };
+  // Entries alone tell not of a database that was restored meanwhile, and has grown past our cursor.
+  const readAlarmsAgain = async (): Promise<void> => {
+    const mine = attempt;
+    for (let tries = 0; mine === attempt; tries += 1) {
+      const open = await api.openAlarms(site).catch(() => null);
+      if (open === null || mine !== attempt) return;
+      // A list from before what the line has told by now would bring back what has ended since.
+      if (!store.isBehind(open.cursor, cursor, site)) {
+        store.takeOpenAlarms(open.alarms, open.notShown, open.cursor[site] ?? 0);
+        return;
+      }
+      await pause(retryDelayMs(tries, Math.random()));
+    }
+  };
   return {
     subscription: () => ({ site, cursor }),
     opened(nowMs, rate, heard) {
@@ -173,7 +187,10 @@ function listenerFor(site: string, from: Cursor): LiveListener {
         void enter();
         return;
       }
-      if (wasCut) readChannelsAgain();
+      if (wasCut) {
+        readChannelsAgain();
+        void readAlarmsAgain();
+      }
       readLatestAgain();
     },
     alarmed(entry: AlarmEntry, heard: Cursor) {

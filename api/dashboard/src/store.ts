@@ -94,6 +94,15 @@ export function forgetSite(): void {
   });
 }
 
+/** Take the open alarms as they stood at a journal's number; what is newer is kept. */
+export function takeOpenAlarms(open: readonly Alarm[], notShown: number, upto: number): void {
+  const newer = [...alarms.value.values()].filter((one) => one.number > upto);
+  batch(() => {
+    alarms.value = new Map([...open, ...newer].map((one) => [one.occurrence, one]));
+    alarmsNotShown.value = notShown;
+  });
+}
+
 /** Take newest readings; an older one than is known came late over the other way, and is dropped. */
 export function takeLatest(rows: readonly Latest[]): void {
   batch(() => {

@@ -235,15 +235,15 @@ class FakeSocket {
 }
 
 /** A centre whose only channel has one bound, and whose journal ends at a number. */
-function pretendCentre(): { red: number; number: number } {
+function pretendCentre(): { red: number; number: number; open: object[] } {
   pretendBrowser();
-  const centre = { red: 3, number: 7 };
+  const centre = { red: 3, number: 7, open: [] as object[] };
   const answers: Record<string, () => unknown> = {
     clock: () => ({ now_at: "2025-07-01T00:00:00Z", rate: 1 }),
     sites: () => [{ site: "mine" }],
     channels: () => [{ channel: "crack", limits: [{ levels: { red: centre.red } }] }],
     latest: () => [],
-    alarms: () => ({ alarms: [], cursor: { mine: centre.number } }),
+    alarms: () => ({ alarms: centre.open, cursor: { mine: centre.number } }),
   };
   const fetch = async (path: string) => {
     const name = path.split("?")[0]!.split("/").at(-1)!;
@@ -285,18 +285,30 @@ test("after a cut, limits are the centre's present ones, and another journal is 
   await until(() => FakeSocket.all.length === 3);
   assert.equal(channels.value, before);
   centre.red = 5;
+  // A database that was restored, and has grown as far as our cursor, holds other alarms.
+  const ours = { occurrence: "lost/limit_high/1", state: "unacknowledged", number: 8 };
   FakeSocket.all[2]!.greet(7);
+  const seen = { number: 8, change: "raise" };
+  FakeSocket.all[2]!.hear({ type: "alarm", cursor: { mine: 8 }, entry: seen, alarm: ours });
   await until(() => red() === 5);
-
+  assert.deepEqual([...alarms.value.keys()], ["lost/limit_high/1"]);
   FakeSocket.all[2]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 4);
-  centre.number = 1;
-  FakeSocket.all[3]!.greet(1);
+  centre.number = 8;
+  centre.open = [{ occurrence: "other/limit_high/1", state: "unacknowledged", number: 8 }];
+  FakeSocket.all[3]!.greet(8);
+  await until(() => [...alarms.value.keys()].join() === "other/limit_high/1");
+  centre.open = [];
+
+  FakeSocket.all[3]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 5);
+  centre.number = 1;
   FakeSocket.all[4]!.greet(1);
+  await until(() => FakeSocket.all.length === 6);
+  FakeSocket.all[5]!.greet(1);
   const alarm = { occurrence: "crack/limit_high/1", state: "unacknowledged", number: 2 };
   const entry = { number: 2, change: "raise" };
-  FakeSocket.all[4]!.hear({ type: "alarm", cursor: { mine: 2 }, entry, alarm });
+  FakeSocket.all[5]!.hear({ type: "alarm", cursor: { mine: 2 }, entry, alarm });
   assert.deepEqual([...alarms.value.keys()], ["crack/limit_high/1"]);
 });
 
