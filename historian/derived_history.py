@@ -16,9 +16,8 @@ from historian.scan_rows import COPY_SCANS, ScanWrite, encode_scans
 from telemetry.clock import instant_at, instant_us
 from telemetry.quality import Quality
 
-# Where scans contradict each other, the one that came first counts.
 READ_SCANS = """
-    select distinct on (time) time, coalesce(value, raw), quality from scan
+    select time, coalesce(value, raw), coalesce(raw, value), quality from scan
     where site_id = %s and group_id = %s and time >= %s and time < %s
     order by time, revision
 """
@@ -55,17 +54,28 @@ class StoredScans:
 async def read_scans(
     connection: AsyncConnection, site_id: int, group_id: int, span_us: range, slots: int
 ) -> StoredScans:
-    """Read what is stored of a group over a span."""
+    """Read what is stored of a group over a span.
+
+    Where scans of one instant contradict each other, the number counts that came first, slot by
+    slot: a file that differs in one channel may be the only one that knows of the others.
+    """
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(READ_SCANS, _key(site_id, group_id, span_us))
         rows = await cursor.fetchall()
-    value = np.full((len(rows), slots), np.nan)
+    at_us, row_of = np.unique(
+        np.array([instant_us(time) for time, *_ in rows], np.int64), return_inverse=True
+    )
+    value = np.full((len(at_us), slots), np.nan)
     quality = np.full(value.shape, Quality.NO_VALUE, np.int16)
-    for n, (_, numbers, qualities) in enumerate(rows):
+    measured = np.zeros(value.shape, np.bool_)
+    for row, (_, numbers, raw, qualities) in zip(row_of.tolist(), rows, strict=True):
         known = min(slots, len(numbers))
-        value[n, :known] = numbers[:known]
-        quality[n, :known] = Quality.GOOD if qualities is None else qualities[:known]
-    at_us = np.array([instant_us(time) for time, _, _ in rows], np.int64)
+        came = ~np.isnan(np.array(raw[:known], np.float64))
+        fills = np.flatnonzero(~measured[row, :known] & came)
+        good = np.zeros(known, np.int16)
+        value[row, fills] = np.array(numbers[:known], np.float64)[fills]
+        quality[row, fills] = (good if qualities is None else np.array(qualities[:known]))[fills]
+        measured[row, fills] = True
     return StoredScans(at_us, value, quality)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.physics.chance import Floats
-from telemetry.logger_files.format import Column, LoggerFormat
+from telemetry.logger_files.format import LoggerFormat
 from telemetry.logger_files.header import Wanted
 from telemetry.logger_files.reader import LoggerReader, UnreadableFileError
+from telemetry.sources import Column
 
 
 class LoggerFileError(Exception):

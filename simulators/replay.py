@@ -21,9 +21,10 @@ from simulators.registers import Words, holds_all, is_number, word_count, words_
 from simulators.settings import ReplaySettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock
-from telemetry.logger_files.format import Column, LoggerFormat
+from telemetry.logger_files.format import LoggerFormat
 from telemetry.model_errors import each_said
 from telemetry.register import Register
+from telemetry.sources import Column
 
 
 class ReplayError(Exception):

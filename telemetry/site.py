@@ -15,8 +15,7 @@ from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
 from telemetry.register import ByteOrder, Register, Table
 from telemetry.sources import (
-    ColumnName,
-    ColumnNumber,
+    Column,
     FieldName,
     Folder,
     Gateway,
@@ -220,7 +219,7 @@ class Channel(ChannelBase):
     # Where it stands on its bus: one of these, as `telemetry.sources` says.
     register_: Annotated[Register | None, Field(alias="register")] = None
     field: FieldName | None = None
-    column: ColumnNumber | ColumnName | None = None
+    column: Column | None = None
     conversion: Conversion | None = None  # None: the register already is the value.
     electrical_range: tuple[float, float] | None = None  # Of the raw number.
 

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from pydantic import Tag
 from pydantic_core import ErrorDetails
 
 from telemetry.model_errors import plain_message
@@ -120,7 +121,8 @@ def _inside(here: Any, word: str | int) -> Any:  # noqa: ANN401 (annotations hav
                 return _bare(field.annotation)
         return None
     if _is_union(here):
-        return next((one for one in get_args(here) if _kind_of(_bare(one)) == word), None)
+        named = (one for one in get_args(here) if word in {_tag_of(one), _kind_of(_bare(one))})
+        return _bare(next(named, None))
     if get_origin(here) in {list, dict, tuple}:
         return _bare(get_args(here)[-1])
     return None
@@ -140,6 +142,11 @@ def _bare(annotation: Any) -> Any:  # noqa: ANN401
 
 def _is_union(annotation: Any) -> bool:  # noqa: ANN401
     return get_origin(_bare(annotation)) in {Union, UnionType}
+
+
+def _tag_of(annotation: Any) -> object:  # noqa: ANN401
+    metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((one.tag for one in metadata if isinstance(one, Tag)), None)
 
 
 def _kind_of(model: Any) -> object:  # noqa: ANN401

@@ -14,7 +14,7 @@ Which of these go together is checked in `telemetry.site_rules.sources`.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from telemetry.part import Key, Part, Positive, Sentence
 
@@ -99,5 +99,18 @@ Message = Annotated[JsonMessage | SparkplugMessage, Field(discriminator="kind")]
 # A field of a JSON message by its path, or a metric by its name. A path is "pressure", or
 # "data.0.p" for what is inside; "/data/0/p.kpa" (RFC 6901) where names have dots; "." for all.
 FieldName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ColumnNumber = Annotated[int, Field(ge=0, le=4095)]  # From 0.
+COLUMN_LAST = 4095
+COLUMN_NAME_CHARACTERS_MAX = 200
+
+
+def _a_column(value: object) -> object:
+    """Refuse what is no column with one sentence, and not with one for each kind of column."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COLUMN_LAST:
+        return value
+    if isinstance(value, str) and 0 < len(value) <= COLUMN_NAME_CHARACTERS_MAX:
+        return value
+    raise ValueError("a column's number, from 0, or its name in the file's header")
+
+
+# A column of a file, by its place, from 0, or by its name in the header.
+Column = Annotated[int | str, BeforeValidator(_a_column)]

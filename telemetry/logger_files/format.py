@@ -9,9 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from telemetry.logger_files.stamps import StampError, StampPattern
 from telemetry.logger_files.zones import ZoneError, zone_of
 from telemetry.part import Part, Sentence
-from telemetry.sources import ColumnName, ColumnNumber
-
-Column = ColumnNumber | ColumnName  # By its place, from 0, or by its name in the header.
+from telemetry.sources import Column
 
 DELIMITERS: Final[Mapping[str, str | None]] = {
     "comma": ",",

@@ -9,13 +9,13 @@ from telemetry.complaint import Complaint
 from telemetry.logger_files.format import (
     DELIMITERS,
     QUOTES,
-    Column,
     LoggerFormat,
     names_row_of,
     time_columns_of,
     units_row_of,
 )
 from telemetry.quantities import SPELLINGS
+from telemetry.sources import Column
 
 SHOWN_MAX = 60
 

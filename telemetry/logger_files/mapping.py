@@ -14,15 +14,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from telemetry.complaint import Complaint
-from telemetry.logger_files.format import Column, LoggerFormat, names_row_of
+from telemetry.logger_files.format import LoggerFormat, names_row_of
 from telemetry.logger_files.header import Wanted
 from telemetry.part import Key, Part, Sentence
 from telemetry.part_file import PartFile, PartFileError, read_part_file
 from telemetry.plan import GroupPlan, SitePlan
 from telemetry.site import Channel
+from telemetry.sources import Column
 
 
 class ColumnInUnit(Part):
@@ -32,7 +33,15 @@ class ColumnInUnit(Part):
     unit: Sentence
 
 
-Columns = Annotated[dict[Key, Column | ColumnInUnit], Field(min_length=1, max_length=128)]
+def _kind_of(value: object) -> str:
+    return "in_unit" if isinstance(value, dict | ColumnInUnit) else "column"
+
+
+MappedColumn = Annotated[
+    Annotated[Column, Tag("column")] | Annotated[ColumnInUnit, Tag("in_unit")],
+    Discriminator(_kind_of),
+]
+Columns = Annotated[dict[Key, MappedColumn], Field(min_length=1, max_length=128)]
 
 
 class MappedFile(LoggerFormat):

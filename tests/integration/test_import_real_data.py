@@ -51,6 +51,23 @@ async def test_both_orders_and_both_at_once_leave_the_same_store(
     assert len(stores[0]) == 3 * 1344
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations([STATION, BAROMETER, RAIN])))
+async def test_a_file_that_contradicts_one_channel_takes_nothing_from_the_others(
+    postgres_dsn: str, connection: AsyncConnection, order: tuple[str, ...]
+) -> None:
+    """The long record of rain says something else than the station's file, 106 times."""
+    for name in order:
+        await imported(postgres_dsn, "mukilteo", real_data_folder() / name)
+
+    found = await readings(connection, "water-level")
+    assert len(found) == 1344
+    assert found[0] == pytest.approx(0.34614, rel=5e-5)
+    cursor = await connection.execute(
+        "select count(*) from scan where revision = 1 and time > '2015-12-01'"
+    )
+    assert await cursor.fetchone() == (106,)
+
+
 async def test_repeated_stamps_of_the_rain_are_all_kept(
     postgres_dsn: str, connection: AsyncConnection
 ) -> None:

@@ -58,7 +58,18 @@ def test_the_first_entry_that_fits_a_name_counts(tmp_path: Path, site: SitePlan)
         ("mvd116:", "mvd116-water:", "the scan group mvd116-water is calculated, not measured"),
         ("battery: 2", "batery: 2", "m.yaml:8:9: files.0.groups.mvd116.batery: the scan group"),
         ("battery: 2", "battery: BV", "m.yaml:8:18: files.0.groups.mvd116.battery: the column is"),
-        ("battery: 2", "battery: -1", "m.yaml:8:18: "),
+        (
+            "battery: 2",
+            "battery: -1",
+            "m.yaml:8:18: files.0.groups.mvd116.battery: -1 may not stand here "
+            "(allowed: a column's number, from 0, or its name in the file's header)",
+        ),
+        (
+            "unit: kPa }",
+            "units: kPa }",
+            "m.yaml:14:23: files.1.groups.barometer.air-pressure.unit: the key unit is missing "
+            "(allowed: with the keys column, unit)",
+        ),
         (
             "delimiter: tab",
             "delimter: tab",
