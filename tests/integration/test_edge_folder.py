@@ -208,7 +208,10 @@ async def test_what_no_spool_has_taken_comes_again_after_a_crash(tmp_path: Path)
     watch.takes = False
     await watch.start()
     await watch.has(10)
+    for _ in range(50):  # Time enough to remember too early what is not safe.
+        await asyncio.to_thread(watch.marks.exists)
     await watch.die()
+    assert not watch.marks.exists()
 
     again = Watch(folder, tmp_path / "marks")
     await again.start()

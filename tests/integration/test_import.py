@@ -107,12 +107,31 @@ async def test_history_comes_beside_live_readings_and_nobody_judges_it(
         ("pond", "limit_high", "rise", "red"),
     ]
 
-    async with ingest(desk.dsn, desk.site) as bench:  # A replay finds nothing else to tell.
-        assert bench.desks[0].healing is None
+    await connection.execute("delete from checkpoint")
+    async with ingest(desk.dsn, desk.site) as bench, edge_line(bench):
+        assert bench.desks[0].healing is None  # A replay of everything finds nothing else to tell.
     assert await transitions(connection, kind="process") == told
     history = [one for one in await together(connection) if one[0] < 0]
     # For three minutes more the last values are not too old, and all inputs have passed these.
     assert history == [(minute, 198.0, 0) for minute in range(begin, begin + 93)]
+
+
+async def test_a_centre_that_starts_after_an_import_judges_nothing_of_it(
+    desk: Desk, connection: AsyncConnection
+) -> None:
+    past = range(-100, 0)
+    await desk.imports(rows(past, *([99.0] * 100 for _ in range(3))))
+
+    async with (
+        ingest(desk.dsn, desk.site) as bench,
+        edge_line(bench) as line,
+        edge_line(bench, "hill-edge") as hill,
+    ):
+        assert bench.desks[0].healing is None
+        await live(line, hill, [1, 2, 3])
+
+    assert await fetch(connection, "select from journal") == []
+    assert await fetch(connection, "select from alarm") == []
 
 
 async def test_what_is_calculated_from_history_is_what_live_ticks_calculate(
@@ -261,6 +280,27 @@ async def test_an_interrupted_import_goes_on_where_it_stopped(
     await desk.imports(text)
     assert await everything(connection) == interrupted
     assert len(interrupted) == 3 * count
+
+
+async def test_ticks_that_waited_for_later_history_are_computed_when_it_comes(
+    desk: Desk, connection: AsyncConnection
+) -> None:
+    early, late = range(-60 * 24 * 30, -60 * 24 * 30 + 5), range(-60 * 24, -60 * 24 + 5)
+    texts = [rows(minutes, *([1.0] * 5 for _ in range(3))) for minutes in (early, late)]
+
+    stores = []
+    for order in (texts, texts[::-1]):
+        for text in order:
+            await desk.imports(text)
+        stores.append(await everything(connection))
+        await connection.execute("truncate scan, stream, uncalculated cascade")
+    await desk.imports(*texts)
+    stores.append(await everything(connection))
+
+    assert stores[0] == stores[1] == stores[2]
+    # Three minutes after the early ones their values are not too old.
+    held = range(early[-1] + 1, early[-1] + 4)
+    assert [one[0] for one in await together(connection)] == [*early, *held, *late]
 
 
 @pytest.mark.parametrize("order", [1, -1])
