@@ -111,6 +111,7 @@ def run_logger(settings: DeviceSettings, folder: Path) -> int:
 
 async def _write(tables: Sequence[LoggerTable], now: Now, *, supervised: bool) -> None:
     asked = asyncio.create_task(until_asked_to_stop(supervised))
+    await asyncio.sleep(0)  # From here on it listens.
     for table in tables:
         table.begin()
     print(f"writing {len(tables)} files", flush=True)  # noqa: T201 - read by who started us

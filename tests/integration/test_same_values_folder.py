@@ -168,13 +168,14 @@ def test_the_command_writes_files(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert running.stdout is not None
     try:
-        assert running.stdout is not None
         assert running.stdout.readline() == "writing 5 files\n"
     finally:
         running.terminate()
-        assert running.wait(20) == 0
+        code = running.wait(20)
         running.stdout.close()
+    assert code == 0
     files = sorted((tmp_path / "data").glob("*.dat"))
     assert len(files) == 5
     assert all(file.read_text(encoding="utf-8").startswith('"TOA5",') for file in files)
