@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import groundwatch_files
+import groundwatch_simulate
 from edge_agent.probe_command import probe
-from groundwatch_files import WriteFile
 from ingest.quarantine_command import app as quarantine
 
 app = typer.Typer(
@@ -21,9 +21,7 @@ app = typer.Typer(
 app.add_typer(quarantine, name="quarantine")
 groundwatch_files.add_commands(app)
 
-bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-
+groundwatch_simulate.add_commands(app)
 app.command()(probe)
 
 SiteFiles = Annotated[
@@ -52,25 +50,6 @@ ClockFile = Annotated[
 Webhooks = Annotated[
     Path | None, typer.Option("--webhooks", help="A TOML file that names webhooks.")
 ]
-ScansPerBlock = Annotated[
-    int, typer.Option(min=1, max=512, help="Scans that an edge sends together.")
-]
-Offered = Annotated[
-    float | None,
-    typer.Option(min=1, help="Readings a second of all edges; left out: as fast as they go."),
-]
-FreePort = Annotated[
-    int, typer.Option("--port", min=0, max=65535, help="The port; 0 chooses a free one.")
-]
-RtuOverTcp = Annotated[
-    bool, typer.Option("--rtu-over-tcp", help="Frames as a serial converter passes them on.")
-]
-SerialPort = Annotated[
-    str | None, typer.Option("--serial", help="A serial port, instead of host and port.")
-]
-BaudRate = Annotated[
-    int, typer.Option("--baud-rate", min=300, max=1_000_000, help="Of the serial port.")
-]
 OpenMetrics = Annotated[
     bool, typer.Option(help="Show /metrics without a token to whoever asks from this machine.")
 ]
@@ -81,6 +60,17 @@ Broker = Annotated[
 BrokerFile = Annotated[Path | None, typer.Option(help="A TOML file: how to come into that broker.")]
 ReadyFile = Annotated[
     Path | None, typer.Option(help="Write addresses and sign-in link here, as JSON.")
+]
+Unencrypted = Annotated[
+    bool,
+    typer.Option(
+        "--open-without-encryption",
+        help="Listen beyond this machine although nothing is encrypted.",
+    ),
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option("--origin", help="The page's address behind a proxy, like https://mine.example."),
 ]
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embedded database.")]
 
@@ -166,13 +156,8 @@ def serve(
     broker_settings: BrokerFile = None,
     clock: ClockFile = None,
     ready_file: ReadyFile = None,
-    open_without_encryption: Annotated[
-        bool, typer.Option(help="Listen beyond this machine although nothing is encrypted.")
-    ] = False,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(help="The page's address behind a proxy, like https://mine.example."),
-    ] = None,
+    open_without_encryption: Unencrypted = False,
+    origin: Origins = None,
     open_metrics: OpenMetrics = False,
 ) -> None:
     """Run a centre: database, ingest, API with page, and notifications."""
@@ -332,182 +317,6 @@ def edge(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(run_edge(settings))
-
-
-@app.command()
-def simulate(
-    device: Annotated[
-        str,
-        typer.Argument(
-            help="dam, slope, mine or fan; replay, for real logger files; load, for many edges."
-        ),
-    ] = "load",
-    scenario: Annotated[str, typer.Option(help="Which scenario.")] = "calm",
-    seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
-    site: Annotated[Path | None, typer.Option(help="The demo site file in use.")] = None,
-    clock: ClockFile = None,
-    host: Host = "127.0.0.1",
-    port: FreePort = 0,
-    mapping: Annotated[Path | None, typer.Option(help="For replay: columns to registers.")] = None,
-    file: Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")] = None,
-    rtu_over_tcp: RtuOverTcp = False,
-    serial: SerialPort = None,
-    baud_rate: BaudRate = 9600,
-    edges: Annotated[int, typer.Option(min=1, help="For load: how many edges.")] = 10,
-    channels: Annotated[
-        int, typer.Option(min=1, max=128, help="For load: channels of each edge.")
-    ] = 60,
-    centre: Annotated[str | None, typer.Option(help="For load: the centre's line.")] = None,
-    tokens: Annotated[Path | None, typer.Option(help="For load: a token a line.")] = None,
-    ledger: Annotated[Path, typer.Option(help="For load: what was sent.")] = Path("ledger.json"),
-    scans_per_block: ScansPerBlock = 10,
-    offered: Offered = None,
-    write_sites: Annotated[
-        Path | None, typer.Option(help="For load: write its site files there, and end.")
-    ] = None,
-    write_file: WriteFile = None,
-    mqtt: Annotated[
-        str | None, typer.Option(help="Publish to the broker at HOST:PORT instead of serving.")
-    ] = None,
-    sparkplug: Annotated[
-        bool, typer.Option("--sparkplug", help="With --mqtt: as a Sparkplug B node, not as JSON.")
-    ] = False,
-) -> None:
-    """Run one simulated device, a real Modbus server; or many edges, as a load."""
-    if write_sites is not None:
-        from simulators.load_numbers import write_load_sites
-
-        for path in write_load_sites(edges, channels, write_sites):
-            typer.echo(path)
-        return
-    if device == "load":
-        _simulate_load(edges, channels, centre, tokens, ledger, scans_per_block, offered)
-    from simulators.logger_writing import run_simulated
-    from simulators.settings import DeviceSettings, ReplaySettings
-
-    where = {"host": host, "port": port, "rtu_over_tcp": rtu_over_tcp}
-    line: dict[str, Any] = {**where, "serial": serial, "baud_rate": baud_rate, "clock": clock}
-    if device == "replay":
-        from simulators.replay import run_replay
-
-        raise typer.Exit(
-            run_replay(ReplaySettings(mapping=mapping, files=tuple(file or ()), **line))
-        )
-    device_settings = DeviceSettings(
-        device=device, scenario=scenario, seed=seed, site=site, write_file=write_file, **line
-    )
-    if mqtt is not None:
-        from simulators.mqtt_device import simulate_mqtt
-
-        raise typer.Exit(simulate_mqtt(device_settings, broker=mqtt, sparkplug=sparkplug))
-    raise typer.Exit(run_simulated(device_settings))
-
-
-def _simulate_load(
-    edges: int,
-    channels: int,
-    centre: str | None,
-    tokens: Path | None,
-    ledger: Path,
-    scans_per_block: int,
-    offered: float | None,
-) -> None:
-    from simulators.load import LoadSettings, run_load
-
-    if centre is None or tokens is None:
-        typer.echo(
-            "simulate load needs --centre and --tokens, and a centre with the site files that "
-            "--write-sites FOLDER writes.",
-            err=True,
-        )
-        raise typer.Exit(2)
-    settings = LoadSettings(
-        edges=edges,
-        channels=channels,
-        centre=centre.rstrip("/"),
-        tokens=tokens,
-        ledger=ledger,
-        scans_per_block=scans_per_block,
-        offered_per_s=offered,
-    )
-    raise typer.Exit(run_load(settings))
-
-
-@bench.command("ingest")
-def bench_ingest(
-    edges: Annotated[int, typer.Option(min=1, help="How many edges.")] = 200,
-    channels: Annotated[int, typer.Option(min=1, max=128, help="Channels of each.")] = 60,
-    for_: Annotated[str, typer.Option("--for", help="Measured time, like 20s.")] = "20s",
-    scans_per_block: ScansPerBlock = 10,
-    offered: Offered = None,
-    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
-) -> None:
-    """How many readings a second does one centre on this machine store and judge?"""
-    from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
-
-    try:
-        for_s = _seconds(for_)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    settings = BenchSettings(
-        edges=edges,
-        channels=channels,
-        for_s=for_s,
-        scans_per_block=scans_per_block,
-        offered_per_s=offered,
-        as_json=json,
-    )
-    raise typer.Exit(run_bench_ingest(settings))
-
-
-@app.command()
-def demo(
-    scenario: Annotated[str, typer.Option(help="Which scenario.")] = "slope-failure",
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="Scenario seconds per real second.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
-    for_: Annotated[
-        str | None, typer.Option("--for", help="Real time, start included, like 90s or 5m.")
-    ] = None,
-    headless: Annotated[bool, typer.Option(help="Show nothing while it runs.")] = False,
-    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
-    keep: Annotated[
-        Path | None, typer.Option(help="Keep database, spools and logs in this folder.")
-    ] = None,
-) -> None:
-    """Run a whole simulated mine on this machine: instruments, edges, centre and page."""
-    from simulators.proving.demo import DemoSettings, run_demo
-
-    try:
-        for_s = None if for_ is None else _seconds(for_)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    settings = DemoSettings(
-        scenario=scenario,
-        rate=rate,
-        seed=seed,
-        for_s=for_s,
-        headless=headless,
-        as_json=json,
-        keep=keep,
-    )
-    raise typer.Exit(run_demo(settings))
-
-
-def _seconds(text: str) -> float:
-    """Read a duration such as 90s, 5m, 2h or 90."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
-    try:
-        seconds = float(number) * unit
-    except ValueError:
-        raise ValueError(f"'{text}' is no duration; write it like 90s, 5m or 2h.") from None
-    if seconds <= 0:
-        raise ValueError(f"'{text}' is no time at all; write it like 90s, 5m or 2h.")
-    return seconds
 
 
 def configure_log() -> None:

@@ -106,18 +106,31 @@ async def write_flush(
     checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
     if checkpoint:
         await _write_checkpoint(conn, desk, flush_id, now_us)
-    told = (*(desk.healing or ()), *outcome.transitions)
-    numbered = await journal.append(conn, site_id, flush_id, told, now_us)
-    await outbox.enqueue(conn, site_id, numbered, destinations)
+    numbered = await _tell(conn, desk, outcome, flush_id, now_us, destinations)
     return Written(
         flush_id=flush_id,
         scans=stored,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
         refused=tuple(refused),
-        numbered=tuple(numbered),
+        numbered=numbered,
         checkpoint=checkpoint,
         outcomes=outcomes,
     )
+
+
+async def _tell(
+    conn: AsyncConnection,
+    desk: SiteDesk,
+    outcome: Outcome,
+    flush_id: int,
+    now_us: int,
+    destinations: Sequence[outbox.Destination],
+) -> tuple[tuple[int, Transition], ...]:
+    """Write transitions into the journal, and down as what is to be told."""
+    told = (*(desk.healing or ()), *outcome.transitions)
+    numbered = await journal.append(conn, desk.ids.site_id, flush_id, told, now_us)
+    await outbox.enqueue(conn, desk.ids.site_id, numbered, destinations)
+    return tuple(numbered)
 
 
 def _count_readings(writes: Sequence[ScanWrite]) -> int:

@@ -1,0 +1,224 @@
+"""The command line of a mine without a mine: simulated devices, load, demonstration, benches.
+
+A part of `groundwatch.py`, which adds these commands to its own.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from groundwatch_files import WriteFile
+
+Device = Annotated[
+    str,
+    typer.Argument(
+        help="dam, slope, mine or fan; replay, for real logger files; load, for many edges."
+    ),
+]
+Scenario = Annotated[str, typer.Option(help="Which scenario.")]
+Seed = Annotated[int, typer.Option(help="Chooses weather and noise.")]
+SiteFile = Annotated[Path | None, typer.Option(help="The demo site file in use.")]
+ClockFile = Annotated[
+    Path | None, typer.Option("--clock", help="A shared scenario clock (demonstrations only).")
+]
+Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
+FreePort = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="The port; 0 chooses a free one.")
+]
+Mapping = Annotated[Path | None, typer.Option(help="For replay: columns to registers.")]
+LoggerFiles = Annotated[list[Path] | None, typer.Option(help="For replay: the logger files.")]
+RtuOverTcp = Annotated[
+    bool, typer.Option("--rtu-over-tcp", help="Frames as a serial converter passes them on.")
+]
+SerialPort = Annotated[
+    str | None, typer.Option("--serial", help="A serial port, instead of host and port.")
+]
+BaudRate = Annotated[
+    int, typer.Option("--baud-rate", min=300, max=1_000_000, help="Of the serial port.")
+]
+Mqtt = Annotated[
+    str | None, typer.Option(help="Publish to the broker at HOST:PORT instead of serving.")
+]
+Sparkplug = Annotated[
+    bool, typer.Option("--sparkplug", help="With --mqtt: as a Sparkplug B node, not as JSON.")
+]
+Edges = Annotated[int, typer.Option(min=1, help="For load: how many edges.")]
+Channels = Annotated[int, typer.Option(min=1, max=128, help="For load: channels of each edge.")]
+Centre = Annotated[str | None, typer.Option(help="For load: the centre's line.")]
+Tokens = Annotated[Path | None, typer.Option(help="For load: a token a line.")]
+Ledger = Annotated[Path, typer.Option(help="For load: what was sent.")]
+WriteSites = Annotated[
+    Path | None, typer.Option(help="For load: write its site files there, and end.")
+]
+ScansPerBlock = Annotated[
+    int, typer.Option(min=1, max=512, help="Scans that an edge sends together.")
+]
+Offered = Annotated[
+    float | None,
+    typer.Option(min=1, help="Readings a second of all edges; left out: as fast as they go."),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the command line what simulates and proves."""
+    app.command()(simulate)
+    app.command()(demo)
+    bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
+    bench.command("ingest")(bench_ingest)
+    app.add_typer(bench, name="bench")
+
+
+def simulate(
+    device: Device = "load",
+    scenario: Scenario = "calm",
+    seed: Seed = 1,
+    site: SiteFile = None,
+    clock: ClockFile = None,
+    host: Host = "127.0.0.1",
+    port: FreePort = 0,
+    mapping: Mapping = None,
+    file: LoggerFiles = None,
+    rtu_over_tcp: RtuOverTcp = False,
+    serial: SerialPort = None,
+    baud_rate: BaudRate = 9600,
+    write_file: WriteFile = None,
+    mqtt: Mqtt = None,
+    sparkplug: Sparkplug = False,
+    edges: Edges = 10,
+    channels: Channels = 60,
+    centre: Centre = None,
+    tokens: Tokens = None,
+    ledger: Ledger = Path("ledger.json"),
+    scans_per_block: ScansPerBlock = 10,
+    offered: Offered = None,
+    write_sites: WriteSites = None,
+) -> None:
+    """Run one simulated device, a real Modbus server; or many edges, as a load."""
+    if write_sites is not None:
+        _write_sites(edges, channels, write_sites)
+    if device == "load":
+        load: dict[str, Any] = {"edges": edges, "channels": channels, "ledger": ledger}
+        load |= {"scans_per_block": scans_per_block, "offered_per_s": offered}
+        raise typer.Exit(_simulate_load(centre, tokens, load))
+    line: dict[str, Any] = {"host": host, "port": port, "rtu_over_tcp": rtu_over_tcp}
+    line |= {"serial": serial, "baud_rate": baud_rate, "clock": clock}
+    if device == "replay":
+        raise typer.Exit(_replay(mapping, file or [], line))
+    line |= {"device": device, "scenario": scenario, "seed": seed, "site": site}
+    raise typer.Exit(_simulate_device({**line, "write_file": write_file}, mqtt, sparkplug))
+
+
+def _write_sites(edges: int, channels: int, folder: Path) -> None:
+    from simulators.load_numbers import write_load_sites
+
+    for path in write_load_sites(edges, channels, folder):
+        typer.echo(path)
+    raise typer.Exit(0)
+
+
+def _simulate_load(centre: str | None, tokens: Path | None, load: dict[str, Any]) -> int:
+    from simulators.load import LoadSettings, run_load
+
+    if centre is None or tokens is None:
+        typer.echo(
+            "simulate load needs --centre and --tokens, and a centre with the site files that "
+            "--write-sites FOLDER writes.",
+            err=True,
+        )
+        return 2
+    return run_load(LoadSettings(centre=centre.rstrip("/"), tokens=tokens, **load))
+
+
+def _replay(mapping: Path | None, files: list[Path], line: dict[str, Any]) -> int:
+    from simulators.replay import run_replay
+    from simulators.settings import ReplaySettings
+
+    return run_replay(ReplaySettings(mapping=mapping, files=tuple(files), **line))
+
+
+def _simulate_device(device: dict[str, Any], mqtt: str | None, sparkplug: bool) -> int:
+    from simulators.logger_writing import run_simulated
+    from simulators.settings import DeviceSettings
+
+    settings = DeviceSettings(**device)
+    if mqtt is not None:
+        from simulators.mqtt_device import simulate_mqtt
+
+        return simulate_mqtt(settings, broker=mqtt, sparkplug=sparkplug)
+    return run_simulated(settings)
+
+
+def bench_ingest(
+    edges: Annotated[int, typer.Option(min=1, help="How many edges.")] = 200,
+    channels: Annotated[int, typer.Option(min=1, max=128, help="Channels of each.")] = 60,
+    for_: Annotated[str, typer.Option("--for", help="Measured time, like 20s.")] = "20s",
+    scans_per_block: ScansPerBlock = 10,
+    offered: Offered = None,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How many readings a second does one centre on this machine store and judge?"""
+    from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
+
+    try:
+        for_s = _seconds(for_)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    settings = BenchSettings(
+        edges=edges,
+        channels=channels,
+        for_s=for_s,
+        scans_per_block=scans_per_block,
+        offered_per_s=offered,
+        as_json=json,
+    )
+    raise typer.Exit(run_bench_ingest(settings))
+
+
+def demo(
+    scenario: Annotated[str, typer.Option(help="Which scenario.")] = "slope-failure",
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Scenario seconds per real second.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses weather and noise.")] = 1,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Real time, start included, like 90s or 5m.")
+    ] = None,
+    headless: Annotated[bool, typer.Option(help="Show nothing while it runs.")] = False,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep database, spools and logs in this folder.")
+    ] = None,
+) -> None:
+    """Run a whole simulated mine on this machine: instruments, edges, centre and page."""
+    from simulators.proving.demo import DemoSettings, run_demo
+
+    try:
+        for_s = None if for_ is None else _seconds(for_)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    settings = DemoSettings(
+        scenario=scenario,
+        rate=rate,
+        seed=seed,
+        for_s=for_s,
+        headless=headless,
+        as_json=json,
+        keep=keep,
+    )
+    raise typer.Exit(run_demo(settings))
+
+
+def _seconds(text: str) -> float:
+    """Read a duration such as 90s, 5m, 2h or 90."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        raise ValueError(f"'{text}' is no duration; write it like 90s, 5m or 2h.") from None
+    if seconds <= 0:
+        raise ValueError(f"'{text}' is no time at all; write it like 90s, 5m or 2h.")
+    return seconds
