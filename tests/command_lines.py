@@ -43,9 +43,13 @@ def calls_in(shell: str) -> list[list[str]]:
         lexer.whitespace_split = True
         lexer.commenters = "#"
         call: list[str] | None = None
+        before = ""  # `-u groundwatch` names an account.
         for word in lexer:
             if call is None:
-                call = [] if word.rpartition("/")[2] == PROGRAM else None
+                is_call = (
+                    word == PROGRAM or word.endswith(f"/bin/{PROGRAM}")
+                ) and not before.startswith("-")
+                call, before = ([] if is_call else None), word
             elif set(word) <= set("|&;<>()"):
                 found.append(call)
                 call = None
