@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,3 +75,20 @@ def scans_in(blocks: Sequence[ScanBlock], group: str) -> list[tuple[int, list[fl
 def blocks_have(blocks: Sequence[ScanBlock], group: str, number: float) -> bool:
     """Tell whether a number was read in a group."""
     return any(block.group == group and np.any(block.raw == number) for block in blocks)
+
+
+async def held_edge(settings: EdgeSettings, folder: Path, place: str) -> asyncio.subprocess.Process:
+    """Start an edge that stops at a place, and wait until it is there."""
+    written = folder / "settings.json"
+    written.write_text(settings.model_dump_json(), encoding="utf-8")
+    script = Path(__file__).with_name("mqtt_edge_process.py")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, script, written, place),
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(script.parents[1])},
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(40):
+        while (line := await process.stdout.readline()).strip() != b"held":
+            assert line, "the edge ended by itself"
+    return process

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 import pytest
 from broker import KINDS, Broker, running_broker
 from centre_double import CentreDouble, centre_double
-from mqtt_edge import agent, blocks_have, device, scans_in, settings_of
+from mqtt_edge import agent, blocks_have, device, held_edge, scans_in, settings_of
 from mqtt_plans import mqtt_group
 from peers import peer
 
@@ -23,7 +20,6 @@ from telemetry.scan import ScanBlock
 from telemetry.unread import decode_unread, encode_unread, unread
 from telemetry.wire import WireError, decode_block
 
-ROOT = Path(__file__).parents[2]
 AT_US = 1_751_328_000_000_000
 STAMPED = {"kind": "json", "topic": "dam/1", "time": "t", "time_format": "unix_us"}
 ARRIVAL = {"kind": "json", "topic": "dam/now"}
@@ -202,23 +198,6 @@ async def test_what_comes_while_the_edge_is_away_waits_for_it(
 
 def numbers(centre: CentreDouble) -> list[int]:
     return [n for n, _, _ in good(centre.blocks)]
-
-
-async def held_edge(settings: EdgeSettings, folder: Path, place: str) -> asyncio.subprocess.Process:
-    """Start an edge that stops at a place, and wait until it is there."""
-    written = folder / "settings.json"
-    written.write_text(settings.model_dump_json(), encoding="utf-8")
-    script = ROOT / "tests" / "mqtt_edge_process.py"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, script, written, place),
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(40):
-        while (line := await process.stdout.readline()).strip() != b"held":
-            assert line, "the edge ended by itself"
-    return process
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
