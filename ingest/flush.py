@@ -11,13 +11,12 @@ from alarms import journal, outbox
 from alarms.checkpoint import encode as encode_state
 from alarms.transition import (
     Acknowledgement,
-    CalculatedScans,
     Change,
     Inputs,
     Outcome,
     Transition,
 )
-from historian import actions, submissions
+from historian import actions
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
@@ -49,7 +48,7 @@ from ingest.preparation import (
     RefusedBlock,
 )
 from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
-from ingest.submissions import outcomes_of
+from ingest.submissions import decide_submissions
 from telemetry.quality import Quality
 from telemetry.ranges import Range
 from telemetry.scan import JudgedScans
@@ -92,8 +91,7 @@ async def write_flush(
     prepared, kept = await compare_repeated(conn, desk, prepared)
     outcome = _step(desk, prepared, acknowledgements)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
-    calculated = [_calculated(desk, scans) for scans in outcome.calculated]
-    stored = await write_scans(conn, site_id, flush_id, [*measured, *calculated])
+    stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
     await _write_streams(conn, desk, prepared, kept, flush_id)
     inputs = [*_inputs(desk, acknowledgements, prepared), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
@@ -101,8 +99,7 @@ async def write_flush(
     await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
     await _write_latest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
-    outcomes = outcomes_of(prepared, stored)
-    await submissions.decide(conn, site_id, outcomes, flush_id)
+    outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
     checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
     if checkpoint:
         await _write_checkpoint(conn, desk, flush_id, now_us)
@@ -203,18 +200,22 @@ def _write_of(desk: SiteDesk, block: GoodBlock) -> ScanWrite:
     )
 
 
-def _calculated(desk: SiteDesk, scans: CalculatedScans) -> ScanWrite:
-    return ScanWrite(
-        group_id=desk.ids.group_ids[scans.group],
-        stream_id=None,
-        seq=None,
-        time_us=scans.at_us,
-        judged_us=scans.at_us,
-        ordinal=np.zeros(len(scans.at_us), dtype=np.int16),
-        raw=None,
-        value=scans.value,
-        quality=scans.quality,
-    )
+def _calculated(desk: SiteDesk, outcome: Outcome) -> list[ScanWrite]:
+    """The scans that the ticks computed."""
+    return [
+        ScanWrite(
+            group_id=desk.ids.group_ids[scans.group],
+            stream_id=None,
+            seq=None,
+            time_us=scans.at_us,
+            judged_us=scans.at_us,
+            ordinal=np.zeros(len(scans.at_us), dtype=np.int16),
+            raw=None,
+            value=scans.value,
+            quality=scans.quality,
+        )
+        for scans in outcome.calculated
+    ]
 
 
 async def _write_streams(

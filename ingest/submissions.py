@@ -16,6 +16,7 @@ from historian.streams import open_stream
 from historian.submissions import (
     Quarantined,
     SubmissionOutcome,
+    decide,
     still_undecided,
     undecided,
 )
@@ -62,6 +63,15 @@ async def drop_decided(conn: AsyncConnection, desk: SiteDesk, inbox: Inbox) -> N
     async with conn.transaction():
         still = await still_undecided(conn, desk.ids.site_id, waiting.keys())
     inbox.drop([one for number, one in waiting.items() if number not in still])
+
+
+async def decide_submissions(
+    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, stored: ScanOutcome, flush_id: int
+) -> dict[int, SubmissionOutcome]:
+    """Record what became of each submission, with what is stored of it."""
+    outcomes = outcomes_of(prepared, stored)
+    await decide(conn, desk.ids.site_id, outcomes, flush_id)
+    return outcomes
 
 
 def outcomes_of(prepared: Prepared, stored: ScanOutcome) -> dict[int, SubmissionOutcome]:

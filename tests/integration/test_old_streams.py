@@ -9,7 +9,7 @@ from ingest_site import block, plan_in, site_document, write_site
 from psycopg import AsyncConnection
 
 from ingest import callers, upkeep
-from ingest import line as line_module
+from ingest import conversation
 from ingest.upkeep import forget_old_streams
 from telemetry.frames import Lost, encode_frame
 from telemetry.ranges import RangeSet
@@ -73,7 +73,7 @@ async def test_a_stream_full_of_holes_is_refused_with_the_remedy(
     postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ranges of a stream are written anew with each flush: their number has to end."""
-    monkeypatch.setattr(line_module, "LOST_RANGES_MAX", 3)
+    monkeypatch.setattr(conversation, "LOST_RANGES_MAX", 3)
     epoch = uuid4()
     async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
         token = await bench.token("dam-edge")
