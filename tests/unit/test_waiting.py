@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge_agent.line import Line
 from edge_agent.modbus import Bus
 from edge_agent.registers import Stretch
 from edge_agent.waiting import happens_within
@@ -29,13 +30,19 @@ async def test_a_bus_heeds_a_cancellation_that_its_library_swallows() -> None:
         asked.set()
         await asyncio.wait_for(answered, 1000.0)  # As pymodbus does.
 
-    bus = Bus(ModbusTcp(host="127.0.0.1", port=1))
-    bus._client = SimpleNamespace(  # type: ignore[assignment]
-        connected=True, read_holding_registers=read, read_input_registers=read, close=lambda: None
+    tables = ("coils", "discrete_inputs", "holding_registers", "input_registers")
+    client = SimpleNamespace(
+        connected=True, close=lambda: None, **{f"read_{table}": read for table in tables}
     )
+    address = ModbusTcp(host="127.0.0.1", port=1)
+    bus, line = Bus(address), Line(address)
+    line.client = client
+    bus._line = line
     reading = asyncio.create_task(bus.read(Stretch("holding", 0, 1), device_id=1, timeout_s=1000.0))
-    await asked.wait()
+    async with asyncio.timeout(10):
+        await asked.wait()
     answered.set_result(None)
     reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await reading
