@@ -112,7 +112,7 @@ async def test_after_a_restoration_the_page_shows_what_the_database_holds(
     await expect(row.and_(page.locator('[data-occurrence^="crack-10/"]'))).to_have_count(
         1, timeout=SOON_MS
     )
-    await expect(row).to_have_count(3)
+    await expect(row).to_have_count(3, timeout=SOON_MS)
     await expect(row.and_(page.locator('[data-occurrence^="crack-0/"]'))).to_have_count(0)
 
 
