@@ -136,6 +136,11 @@ async def edge(dam: Dam, site: Path, port: int, token: str) -> AsyncIterator[Non
         await asyncio.wait_for(running, 20.0)
 
 
+def was_read(row: dict[str, Any]) -> bool:
+    """Whether a scan was read; a busy machine may be late for one, and says so."""
+    return not row["quality"] or max(row["quality"]) == Quality.GOOD
+
+
 def check(unit: Unit, rows: Sequence[dict[str, Any]]) -> None:
     """Compare what is stored of a unit with what its registers held at those instants."""
     at_us = np.array([instant_us(row["time"]) for row in rows])
@@ -158,14 +163,16 @@ async def test_the_same_dam_stores_the_same_values(
 
             async def enough() -> bool:
                 rows = await fetch(connection, SCANS, SITE)
-                counts = [sum(row["group"] == key for row in rows) for key in dam.units]
+                counts = [
+                    sum(row["group"] == key and was_read(row) for row in rows) for key in dam.units
+                ]
                 return min(counts) >= SCANS_LEAST
 
             async with edge(dam, site, bench.port, await bench.token("dam-edge", SITE)):
                 await until(enough)
 
     rows = await fetch(connection, SCANS, SITE)
-    unread = [row for row in rows if row["quality"] and max(row["quality"]) != Quality.GOOD]
-    assert len(unread) <= len(rows) // 4  # A busy machine may be late for a scan, and says so.
     for key, unit in dam.units.items():
-        check(unit, [row for row in rows if row["group"] == key and row not in unread])
+        of_unit = [row for row in rows if row["group"] == key and was_read(row)]
+        assert len(of_unit) >= SCANS_LEAST
+        check(unit, of_unit)
