@@ -2,7 +2,7 @@
 
 aiomqtt 2.5 acknowledges a message before anybody has seen it, and forgets whether it came again.
 So this file, and no other, asks the paho client inside it to leave acknowledging to us, and
-takes messages from there. `tests/integration/test_broker_line.py` fails when that changes.
+takes messages from there. `tests/integration/test_acknowledged.py` fails when that changes.
 
 - A packet id means something on one connection only: a delivery belongs to the line it came by,
   and to acknowledge it after that line has ended does nothing. The broker sends it again.

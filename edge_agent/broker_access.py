@@ -7,7 +7,7 @@ restart.
 import ssl
 from pathlib import Path
 
-from edge_agent.broker_line import BrokerAddress
+from carriers.acknowledged import BrokerAddress
 from edge_agent.settings import EdgeSettings, MqttSettings, SettingsError
 from telemetry.loopback import is_loopback
 from telemetry.site import Bus

@@ -14,8 +14,9 @@ from typing import Final
 import structlog
 from paho.mqtt.client import topic_matches_sub
 
+from carriers.acknowledged import AcknowledgedLine, Delivery, Window, acknowledged_line
+from carriers.broker import BrokerError
 from edge_agent.broker_access import BrokerAccess
-from edge_agent.broker_line import BrokerError, BrokerLine, Delivery, Window, broker_line
 from edge_agent.message_reading import GroupScans, JsonReader, Message, Reader
 from edge_agent.receipts import Receipt, Receipts
 from edge_agent.schedule import Backoff
@@ -103,7 +104,7 @@ class BrokerListening:
 
     async def _listen(self, stop: asyncio.Event) -> None:
         """Hold one connection until told to stop; raise `BrokerError` when it ends before."""
-        async with broker_line(self._access.address(), self._window) as line:
+        async with acknowledged_line(self._access.address(), self._window) as line:
             await line.subscribe(self._topics)
             self._tell_line(None)
             self._backoff.succeeded()
@@ -118,7 +119,7 @@ class BrokerListening:
             if not await line.finish(SETTLE_S):
                 self._log.warning("stopped before all was kept; the broker will send it again")
 
-    async def _take_all(self, line: BrokerLine, stop: asyncio.Event) -> None:
+    async def _take_all(self, line: AcknowledgedLine, stop: asyncio.Event) -> None:
         while not stop.is_set():
             for delivery in line.take():
                 self._take(delivery)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-from edge_agent.broker_line import Delivery
+from carriers.acknowledged import Delivery
 
 REMEMBERED_MAX: Final = 4_096  # Of 65,535 packet ids, which brokers give out one after the other.
 

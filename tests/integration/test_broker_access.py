@@ -12,8 +12,9 @@ from certificates import Certificates, make_certificates
 from mqtt_edge import agent, device, settings_of
 from mqtt_plans import mqtt_group
 
+from carriers.acknowledged import Window, acknowledged_line
+from carriers.broker import BrokerError
 from edge_agent.broker_access import BrokerAccess
-from edge_agent.broker_line import BrokerError, Window, broker_line
 from edge_agent.settings import EdgeSettings, MqttSettings, SettingsError
 from telemetry.site import Bus
 
@@ -57,7 +58,7 @@ def access(port: int, settings: MqttSettings | None = None, **mqtt: Any) -> Brok
 
 
 async def comes_in(found: BrokerAccess) -> None:
-    async with broker_line(found.address(), Window()) as line:
+    async with acknowledged_line(found.address(), Window()) as line:
         await line.subscribe(["dam/1"])
 
 
@@ -136,7 +137,7 @@ async def test_messages_come_over_an_encrypted_line(
     with encrypted() as broker:
         found = access(broker.port, MqttSettings(ca_file=certificates.ca), encrypted=True)
         heard: list[bytes] = []
-        async with broker_line(found.address(), window) as line:
+        async with acknowledged_line(found.address(), window) as line:
             await line.subscribe(["dam/1"])
             async with device(broker.port, tls_context=context) as client:
                 for n in range(200):

@@ -8,8 +8,7 @@ from ingest_bench import edge_line, fetch, ingest
 from ingest_site import block, plan_in, site_document, write_site
 from psycopg import AsyncConnection
 
-from ingest import callers, upkeep
-from ingest import conversation
+from ingest import callers, conversation, upkeep
 from ingest.upkeep import forget_old_streams
 from telemetry.frames import Lost, encode_frame
 from telemetry.ranges import RangeSet

@@ -12,14 +12,14 @@ import aiomqtt
 import pytest
 from broker import KINDS, Broker, running_broker
 
-from edge_agent.broker_line import (
+from carriers.acknowledged import (
+    AcknowledgedLine,
     BrokerAddress,
-    BrokerError,
-    BrokerLine,
     Delivery,
     Window,
-    broker_line,
+    acknowledged_line,
 )
+from carriers.broker import BrokerError
 from edge_agent.receipts import Receipts
 
 WITHIN_S = 20.0  # NATS sends again what was not acknowledged for two seconds.
@@ -32,9 +32,9 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
 
 
 @asynccontextmanager
-async def line_to(broker: Broker, window: Window | None = None) -> AsyncIterator[BrokerLine]:
+async def line_to(broker: Broker, window: Window | None = None) -> AsyncIterator[AcknowledgedLine]:
     address = BrokerAddress("127.0.0.1", broker.port, "edge-under-test")
-    async with broker_line(address, window or Window()) as line:
+    async with acknowledged_line(address, window or Window()) as line:
         await line.subscribe(["dam/#"])
         yield line
 
@@ -45,7 +45,7 @@ async def publish(broker: Broker, *payloads: str, retain: bool = False) -> None:
             await client.publish("dam/1", payload, qos=1, retain=retain)
 
 
-async def taken(line: BrokerLine, count: int) -> list[Delivery]:
+async def taken(line: AcknowledgedLine, count: int) -> list[Delivery]:
     """Wait for so many messages."""
     found: list[Delivery] = []
     async with asyncio.timeout(WITHIN_S):
@@ -190,7 +190,7 @@ async def test_what_nobody_took_leaves_the_window(broker: Broker) -> None:
 
 
 async def test_aiomqtt_alone_would_acknowledge_at_once(broker: Broker) -> None:
-    """Why all this is needed; when it fails, `edge_agent/broker_line.py` may become simpler."""
+    """Why all this is needed; when it fails, `carriers/acknowledged.py` may become simpler."""
 
     @asynccontextmanager
     async def plain() -> AsyncIterator[aiomqtt.Client]:
