@@ -159,9 +159,10 @@ def bench_ingest(
 ) -> None:
     """How many readings a second does one centre on this machine store and judge?"""
     from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
+    from telemetry.durations import seconds_in
 
     try:
-        for_s = _seconds(for_)
+        for_s = seconds_in(for_)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -193,9 +194,10 @@ def demo(
 ) -> None:
     """Run a whole simulated mine on this machine: instruments, edges, centre and page."""
     from simulators.proving.demo import DemoSettings, run_demo
+    from telemetry.durations import seconds_in
 
     try:
-        for_s = None if for_ is None else _seconds(for_)
+        for_s = None if for_ is None else seconds_in(for_)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -209,16 +211,3 @@ def demo(
         keep=keep,
     )
     raise typer.Exit(run_demo(settings))
-
-
-def _seconds(text: str) -> float:
-    """Read a duration such as 90s, 5m, 2h or 90."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
-    try:
-        seconds = float(number) * unit
-    except ValueError:
-        raise ValueError(f"'{text}' is no duration; write it like 90s, 5m or 2h.") from None
-    if seconds <= 0:
-        raise ValueError(f"'{text}' is no time at all; write it like 90s, 5m or 2h.")
-    return seconds

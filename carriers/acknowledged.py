@@ -12,7 +12,6 @@ takes messages from there. `tests/integration/test_acknowledged.py` fails when t
 """
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +23,7 @@ from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import MQTTMessage
 
 from carriers.broker import BrokerError, happens_within, heed_cancellation, is_refusal
+from telemetry.tls import SSLContext, SSLSocket
 
 KEEPALIVE_S: Final = 30
 TIMEOUT_S: Final = 10.0
@@ -41,7 +41,7 @@ class BrokerAddress:
     client_id: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    encryption: ssl.SSLContext | None = None
+    encryption: SSLContext | None = None
 
 
 class Window:
@@ -216,7 +216,7 @@ class AcknowledgedLine:
             except Exception as error:  # noqa: BLE001 - whatever it was, the line is of no use
                 self.end(f"the broker's answer cannot be read: {error}")
                 return
-            if not (isinstance(socket, ssl.SSLSocket) and socket.pending()):
+            if not (isinstance(socket, SSLSocket) and socket.pending()):
                 return
 
     async def _asked(self, question: Any) -> Any:  # noqa: ANN401 - whatever aiomqtt answers

@@ -8,7 +8,6 @@ its own, read at each connection so that it can be renewed without a restart.
 import asyncio
 import logging
 import secrets
-import ssl
 import tomllib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from telemetry.loopback import is_loopback
 from telemetry.model_errors import each_said
+from telemetry.tls import Credentials, SSLContext, TlsFilesError, client_context
 
 KEEPALIVE_S: Final = 15
 TIMEOUT_S: Final = 10.0
@@ -220,14 +220,13 @@ def password_of(settings: BrokerSettings) -> str | None:
     return password
 
 
-def encryption_of(settings: BrokerSettings) -> ssl.SSLContext:
+def encryption_of(settings: BrokerSettings) -> SSLContext:
     """Trust the system's authorities, or the given one alone; the host's name must fit."""
+    shown = None
+    if settings.certificate_file is not None:
+        key = settings.key_file or settings.certificate_file  # Both may stand in one file.
+        shown = Credentials(settings.certificate_file, key)
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.certificate_file is not None:
-            context.load_cert_chain(settings.certificate_file, settings.key_file)
-    except OSError as error:  # Also `ssl.SSLError`.
-        raise BrokerSettingsError(
-            f"the broker's certificates cannot be used: {error}; give PEM files that fit each other"
-        ) from error
-    return context
+        return client_context(settings.ca_file, shown)
+    except TlsFilesError as error:
+        raise BrokerSettingsError(f"the broker's certificates cannot be used: {error}") from error

@@ -4,24 +4,13 @@ Files are read at each connection, so that a password or a certificate can be re
 restart.
 """
 
-import ssl
 from pathlib import Path
 
 from carriers.acknowledged import BrokerAddress
 from edge_agent.settings import EdgeSettings, MqttSettings, SettingsError
 from telemetry.loopback import is_loopback
 from telemetry.site import Bus
-
-
-class _HangingUp(ssl.SSLSocket):
-    """A socket that is closed when the other side is not to be trusted; paho leaves it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
+from telemetry.tls import Credentials, SSLContext, TlsFilesError, client_context
 
 
 class BrokerAccess:
@@ -74,17 +63,16 @@ class BrokerAccess:
             raise SettingsError(f"The password file {path} is empty.")
         return password
 
-    def _encryption(self) -> ssl.SSLContext:
+    def _encryption(self) -> SSLContext:
         """Trust the system's authorities, or the given one alone; the host's name must fit."""
         secrets = self._secrets
+        shown = None
+        if secrets.certificate_file is not None:
+            key = secrets.key_file or secrets.certificate_file  # Both may stand in one file.
+            shown = Credentials(secrets.certificate_file, key)
         try:
-            context = ssl.create_default_context(cafile=secrets.ca_file)
-            context.sslsocket_class = _HangingUp
-            if secrets.certificate_file is not None:
-                context.load_cert_chain(secrets.certificate_file, secrets.key_file)
-        except OSError as error:  # Also `ssl.SSLError`.
+            return client_context(secrets.ca_file, shown)
+        except TlsFilesError as error:
             raise SettingsError(
-                f"The certificates of {self._table} cannot be used: {error}; give PEM files that "
-                "belong together and that the edge agent may read."
+                f"The certificates of {self._table} cannot be used: {error}"
             ) from error
-        return context

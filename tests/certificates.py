@@ -38,6 +38,7 @@ def make_certificates(folder: Path, *, host: str = "127.0.0.1") -> Certificates:
         paths[who] = folder / f"{who}.pem"
         paths[f"{who}_key"] = folder / f"{who}.key"
         paths[who].write_bytes(made.public_bytes(PEM))
+        paths[f"{who}_key"].touch(mode=0o600)
         paths[f"{who}_key"].write_bytes(
             key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         )

@@ -40,6 +40,7 @@ class Authority:
         builder = self._builder(subject, key).add_extension(names, critical=False)
         certificate = self._write(f"{name}.pem", builder.sign(self._key, hashes.SHA256()))
         key_file = self._folder / f"{name}.key"
+        key_file.touch(mode=0o600)
         key_file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
