@@ -23,7 +23,7 @@ from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
 from alarms.engine import CLOCK, SILENCE, SiteEngine
 from alarms.engine_state import EngineState
 from alarms.rules import RuleKind, subject_key
-from alarms.transition import AlarmKind, AlarmState
+from alarms.transition import LASTING_RULES, AlarmKind, AlarmState
 from telemetry.plan import SitePlan
 from telemetry.site import Level
 
@@ -157,7 +157,9 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
     state.orphans = [
         alarm.occurrence
         for alarm in state.alarms.values()
-        if alarm.standing and f"{alarm.subject.channel}/{alarm.subject.rule}" not in known
+        if alarm.standing
+        and alarm.subject.rule not in LASTING_RULES
+        and f"{alarm.subject.channel}/{alarm.subject.rule}" not in known
     ]
     return state
 

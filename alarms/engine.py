@@ -27,6 +27,7 @@ from alarms.transition import (
     Happening,
     Inputs,
     Outcome,
+    Phase,
     Silence,
     Tick,
     Transition,
@@ -192,26 +193,30 @@ class SiteEngine:
         return Subject(AlarmKind.TECHNICAL, plan.structure.id, plan.key, rule)
 
     def _note(self, state: EngineState, happening: Happening) -> list[Transition]:
-        """Raise and clear in one instant: what remains is for somebody to acknowledge."""
+        """Tell of what happened; what happened once remains for somebody to acknowledge."""
         subject = Subject(
             AlarmKind.TECHNICAL, happening.structure, happening.subject, happening.rule
         )
         detail = _digest(happening)
-        raised = state.annunciator.rise(
-            subject,
-            [self._technical],
-            onset_us=happening.at_us,
-            at_us=happening.at_us,
-            evidence=lambda _change, _level: happening.detail,
-            detail=detail,
-        )
-        return raised + state.annunciator.fall(
-            subject,
-            Level.NONE,
-            at_us=happening.at_us,
-            evidence=lambda _change, _level: happening.detail,
-            detail=detail,
-        )
+        transitions: list[Transition] = []
+        if happening.phase != Phase.ENDS:
+            transitions += state.annunciator.rise(
+                subject,
+                [self._technical],
+                onset_us=happening.at_us,
+                at_us=happening.at_us,
+                evidence=lambda _change, _level: happening.detail,
+                detail=detail,
+            )
+        if happening.phase != Phase.BEGINS:
+            transitions += state.annunciator.fall(
+                subject,
+                Level.NONE,
+                at_us=happening.at_us,
+                evidence=lambda _change, _level: happening.detail,
+                detail=detail,
+            )
+        return transitions
 
     def _calculate(self, state: EngineState, ticks: Iterable[Tick]) -> list[JudgedScans]:
         """Compute what is due; a group sees the values that those before it have at its ticks."""
@@ -250,7 +255,7 @@ class SiteEngine:
 
 
 def _each_once(happenings: Iterable[Happening]) -> list[Happening]:
-    told = {(one.subject, one.rule, one.at_us, _digest(one)): one for one in happenings}
+    told = {(one.subject, one.rule, one.at_us, one.phase, _digest(one)): one for one in happenings}
     return list(told.values())
 
 

@@ -6,7 +6,7 @@ value, so that live operation, recovery and back-testing feed the same function.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,27 @@ class Silence:
     last_sampled_us: int
 
 
+class Phase(StrEnum):
+    """Whether what happened is over at once, or lasts until it is said to be over."""
+
+    ONCE = "once"
+    BEGINS = "begins"  # Or is worth being told again: then it asks for acknowledgement again.
+    ENDS = "ends"
+
+
+# Certificates that end soon: an edge's, one of the centre's, its authority's.
+EDGE_CERTIFICATE, CENTRE_CERTIFICATE = "certificate_ends", "centre_certificate_ends"
+AUTHORITY_CERTIFICATE = "authority_certificate_ends"
+# What lasts is no rule of a site file, so no new site file ends it: only an input does.
+LASTING_RULES: Final = frozenset({EDGE_CERTIFICATE, CENTRE_CERTIFICATE, AUTHORITY_CERTIFICATE})
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something technical that happened once: raised and returned in the same instant.
+    """Something technical that happened; what happens once is raised and returned in one instant.
 
-    For example a hole that an edge declares lost, or scans put into quarantine.
+    For example a hole that an edge declares lost, or scans put into quarantine. What lasts, as a
+    certificate that ends soon, is an input when it begins, and another when it ends.
     """
 
     subject: str  # What it happened to: an edge, a group.
@@ -82,6 +98,7 @@ class Happening:
     structure: str | None
     at_us: int
     detail: dict[str, Any] = field(default_factory=dict)
+    phase: Phase = Phase.ONCE
 
 
 @dataclass(frozen=True, slots=True)
