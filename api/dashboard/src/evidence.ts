@@ -1,6 +1,6 @@
 // What an alarm rests on, in a line that an operator reads: the value, the bound, the source.
 
-import { boundText, numberText, spanText, valueText, withUnit } from "./format";
+import { boundText, dateText, numberText, spanText, valueText, withUnit } from "./format";
 import type { Alarm, Channel } from "./model";
 import { qualityName, say, spelled } from "./words";
 
@@ -37,6 +37,8 @@ export function ruleText(alarm: Alarm): string {
 export function evidenceText(alarm: Alarm, channel: Channel | undefined): string | null {
   if (alarm.rule === "quality") return reasonText(alarm);
   if (alarm.rule === "unreadable") return unreadText(alarm);
+  if (alarm.rule.endsWith("certificate_ends")) return endText(alarm);
+  if (alarm.rule === "enrolment_refused") return wrongCodesText(alarm);
   const isRate = alarm.rule.startsWith("rate_");
   const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
   const bound = numberIn(alarm, "bound", "limit");
@@ -68,6 +70,18 @@ function unreadText(alarm: Alarm): string | null {
   const all = numberIn(alarm, "channels");
   if (reason === null || count === null || all === null) return reason;
   return say().alarms.unread(reason, count, all);
+}
+
+/** "ends 1 Dec 2026": the date counts, however often it has been told. */
+function endText(alarm: Alarm): string | null {
+  const endsMs = Date.parse(textIn(alarm, "ends_at") ?? "");
+  return Number.isNaN(endsMs) ? reasonText(alarm) : say().alarms.certificateEnds(dateText(endsMs));
+}
+
+function wrongCodesText(alarm: Alarm): string | null {
+  const count = numberIn(alarm, "wrong_codes");
+  if (count === null) return reasonText(alarm);
+  return say().alarms.wrongCodes(count, textIn(alarm, "address") ?? "?");
 }
 
 export const sourceText = (alarm: Alarm): string | null => textIn(alarm, "source");

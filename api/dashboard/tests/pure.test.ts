@@ -318,3 +318,17 @@ test("tries are spread, double, and never wait longer than 15 s", () => {
   assert.equal(retryDelayMs(3, 1), 4000);
   assert.equal(retryDelayMs(30, 1), 15_000);
 });
+
+test("a certificate that ends soon is told with its date, tried codes with their number", async () => {
+  pretendCentre();
+  const { evidenceText, ruleText } = await import("../src/evidence");
+  const ends = alarm({
+    kind: "technical",
+    rule: "certificate_ends",
+    evidence: { ends_at: "2026-12-01T10:00:00+00:00", mark_days: 7, serial: "ab" },
+  });
+  assert.equal(ruleText(ends), "Certificate of the edge ends soon");
+  assert.ok(/^ends .*2026/.test(evidenceText(ends, undefined) ?? ""));
+  const tried = alarm({ rule: "enrolment_refused", evidence: { wrong_codes: 5, address: "10.0.0.7" } });
+  assert.equal(evidenceText(tried, undefined), "5 wrong codes, last from 10.0.0.7");
+});

@@ -115,6 +115,8 @@ export const en = {
     source: (source: string) => `Source: ${source}`,
     show: "Show",
     dismiss: "Dismiss this message",
+    certificateEnds: (date: string) => `ends ${date}`,
+    wrongCodes: (count: number, address: string) => `${count} wrong codes, last from ${address}`,
     unread: (reason: string, count: number, all: number) => `${reason}: ${count} of ${all} channels`,
     announce: (level: string, channel: string, structure: string) =>
       `${level} alarm: ${channel}, ${structure}`,
@@ -152,6 +154,10 @@ export const en = {
     quarantined: "Data put into quarantine",
     content_differs: "One block number, two contents",
     implausible_clock: "Clock of the edge is implausible",
+    certificate_ends: "Certificate of the edge ends soon",
+    centre_certificate_ends: "Certificate of the centre ends soon",
+    authority_certificate_ends: "Certificate of the centre's authority ends soon",
+    enrolment_refused: "Wrong enrolment codes are tried out",
   },
 
   refusals: {

@@ -112,6 +112,8 @@ export const zh: Words = {
     source: (source) => `出处：${source}`,
     show: "查看",
     dismiss: "关闭此消息",
+    certificateEnds: (date) => `到期日 ${date}`,
+    wrongCodes: (count, address) => `${count} 个错误注册码，最近来自 ${address}`,
     unread: (reason, count, all) => `${reason}：${all} 个测点中的 ${count} 个`,
     announce: (level, channel, structure) => `${level}报警：${channel}，${structure}`,
     announceTechnical: (channel, structure) => `系统报警：${channel}，${structure}`,
@@ -147,6 +149,10 @@ export const zh: Words = {
     quarantined: "数据已隔离",
     content_differs: "同一数据块序号内容不一致",
     implausible_clock: "边缘采集器时钟不可信",
+    certificate_ends: "边缘采集器证书即将到期",
+    centre_certificate_ends: "监测中心证书即将到期",
+    authority_certificate_ends: "监测中心的证书颁发机构即将到期",
+    enrolment_refused: "有人在试注册码",
   },
 
   refusals: {
