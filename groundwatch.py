@@ -2,13 +2,26 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 import groundwatch_files
+import groundwatch_identity
 import groundwatch_simulate
 from edge_agent.probe_command import probe
+from groundwatch_identity import (
+    CentreAuthority,
+    CertificateFile,
+    ClientAuthority,
+    EdgeCertificate,
+    EdgeKey,
+    EnrolAuthority,
+    KeyFile,
+    PageCredentials,
+    given_credentials,
+    line_encryption,
+)
 from ingest.quarantine_command import app as quarantine
 
 app = typer.Typer(
@@ -20,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine, name="quarantine")
 groundwatch_files.add_commands(app)
+groundwatch_identity.add_commands(app)
 
 groundwatch_simulate.add_commands(app)
 app.command()(probe)
@@ -127,23 +141,6 @@ def migrate(dsn: Dsn) -> None:
 
 
 @app.command()
-def tokens(
-    dsn: Dsn,
-    revoke: Annotated[
-        str | None, typer.Option(metavar="ID", help="End this token, and sessions made from it.")
-    ] = None,
-) -> None:
-    """List tokens, never their secrets; or end one."""
-    from ingest.token_list import UnknownTokenError, end_token, list_tokens
-
-    try:
-        typer.echo(list_tokens(dsn) if revoke is None else end_token(dsn, revoke))
-    except UnknownTokenError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
-@app.command()
 def serve(
     site: SiteFiles,
     dsn: OptionalDsn = None,
@@ -159,11 +156,14 @@ def serve(
     open_without_encryption: Unencrypted = False,
     origin: Origins = None,
     open_metrics: OpenMetrics = False,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    client_authority: ClientAuthority = None,
+    authority_folder: CentreAuthority = None,
+    page_credentials: PageCredentials = None,
 ) -> None:
     """Run a centre: database, ingest, API with page, and notifications."""
-    from ingest.centre import CentreSettings, run_centre
-
-    settings = CentreSettings(
+    _run_centre(
         sites=tuple(site),
         data=data,
         dsn=dsn,
@@ -178,8 +178,16 @@ def serve(
         broker_settings=broker_settings,
         origins=tuple(one.rstrip("/") for one in origin or ()),
         open_metrics=open_metrics,
+        line=line_encryption(certificate, key, client_authority, authority_folder),
+        page=line_encryption(*(page_credentials or (certificate, key))),
     )
-    raise typer.Exit(run_centre(settings))
+
+
+def _run_centre(**chosen: Any) -> NoReturn:  # noqa: ANN401 - each is typed by its option
+    """Run a centre with what was chosen; `CentreSettings` says what there is."""
+    from ingest.centre import CentreSettings, run_centre
+
+    raise typer.Exit(run_centre(CentreSettings(**chosen)))
 
 
 @app.command()
@@ -193,6 +201,10 @@ def ingest(
     broker_settings: BrokerFile = None,
     clock: ClockFile = None,
     open_metrics: OpenMetrics = False,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
+    client_authority: ClientAuthority = None,
+    authority_folder: CentreAuthority = None,
 ) -> None:
     """Run only the service that takes readings in, stores and judges them."""
     from ingest.service import IngestSettings, run_ingest
@@ -207,6 +219,7 @@ def ingest(
         broker=broker,
         broker_settings=broker_settings,
         open_metrics=open_metrics,
+        encryption=line_encryption(certificate, key, client_authority, authority_folder),
     )
     raise typer.Exit(run_ingest(settings))
 
@@ -216,18 +229,26 @@ def api(
     dsn: Dsn,
     host: Host = "127.0.0.1",
     port: ApiPort = 8380,
-    origin: Annotated[
-        list[str] | None, typer.Option(help="A further address of the page, behind a proxy.")
-    ] = None,
+    origin: Origins = None,
     clock: ClockFile = None,
     open_metrics: OpenMetrics = False,
+    certificate: CertificateFile = None,
+    key: KeyFile = None,
 ) -> None:
     """Run only the API and the page."""
     from api.service import run_api
     from api.settings import ApiSettings
 
     origins = tuple(origin or ())
-    settings = ApiSettings(dsn, host, port, clock, origins=origins, open_metrics=open_metrics)
+    settings = ApiSettings(
+        dsn,
+        host,
+        port,
+        clock,
+        origins=origins,
+        open_metrics=open_metrics,
+        credentials=given_credentials(certificate, key),
+    )
     raise typer.Exit(run_api(settings))
 
 
@@ -241,60 +262,21 @@ def notify(dsn: Dsn, webhooks: Webhooks = None, clock: ClockFile = None) -> None
 
 
 @app.command()
-def token(
-    dsn: Dsn,
-    edge: Annotated[
-        str | None, typer.Option(help="For an edge, as SITE/EDGE; it may only deliver.")
-    ] = None,
-    scope: Annotated[str, typer.Option(help="For programs: operator or viewer.")] = "viewer",
-    site: Annotated[str | None, typer.Option(help="Only for this site.")] = None,
-    label: Annotated[str, typer.Option(help="What the token is for.")] = "made by hand",
-    out: Annotated[
-        Path | None, typer.Option(help="Write it into this new file, readable for you alone.")
-    ] = None,
-) -> None:
-    """Make a token and print it: it is not stored and can't be shown again."""
-    from ingest.invitation import TokenRequestError, keep_token, make_token
-
-    try:
-        made = make_token(dsn, edge=edge, scope=scope, site=site, label=label)
-        if out is None:
-            typer.echo(made)
-        else:
-            keep_token(made, out)
-    except TokenRequestError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
-@app.command()
-def invite(
-    dsn: Dsn,
-    address: Annotated[
-        str, typer.Option(help="The page's address, as the browser will write it.")
-    ] = "http://127.0.0.1:8380",
-) -> None:
-    """Print a new sign-in link; it can be used once, within a day."""
-    import asyncio
-
-    from ingest.invitation import invitation
-
-    typer.echo(asyncio.run(invitation(dsn, address.rstrip("/"))))
-
-
-@app.command()
 def edge(
     site: Annotated[Path | None, typer.Option(help="The site file.")] = None,
     edge: Annotated[str | None, typer.Option(help="Which edge of the site this is.")] = None,
     centre: Annotated[
         str | None,
-        typer.Option(help="The centre: ws://HOST:PORT, or its broker: mqtt://HOST:PORT."),
+        typer.Option(help="The centre: wss://HOST:PORT, or its broker: mqtts://HOST:PORT."),
     ] = None,
     centre_broker: BrokerFile = None,
     token_file: Annotated[Path | None, typer.Option(help="A file with the edge's token.")] = None,
     spool: Annotated[Path | None, typer.Option(help="Where readings wait, on this disk.")] = None,
     clock: ClockFile = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with the same options.")] = None,
+    authority: EnrolAuthority = None,
+    certificate: EdgeCertificate = None,
+    key: EdgeKey = None,
 ) -> None:
     """Poll instruments, keep their readings, and deliver them to the centre."""
     import os
@@ -310,6 +292,9 @@ def edge(
         "token_file": token_file,
         "spool": spool,
         "clock": clock,
+        "authority": authority,
+        "certificate": certificate,
+        "key": key,
     }
     try:
         settings = read_settings(options, os.environ, config)

@@ -14,6 +14,7 @@ from api.parts import Parts, make_parts
 from api.routes import (
     alarms,
     description,
+    edges,
     export,
     health,
     history,
@@ -50,7 +51,18 @@ def create_application(
     )
     app.state.parts = parts
     install_error_answers(app)
-    for room in (health, session, sites, history, export, alarms, readings, live, description):
+    for room in (
+        health,
+        session,
+        sites,
+        history,
+        export,
+        alarms,
+        edges,
+        readings,
+        live,
+        description,
+    ):
         app.include_router(room.router)
     app.include_router(page_router(settings.page))
     app.add_middleware(

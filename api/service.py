@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.application import create_application
+from api.encryption import place_of, secured
 from api.live_client import FIRST_WORD_TIMEOUT_S
 from api.settings import ApiSettings
-from telemetry.lifetime import is_supervised, until_asked_to_stop
+from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
+from telemetry.tls import TlsFilesError
 
 FRAME_BYTES_MAX = 64 * 1024  # Clients only subscribe; the longest list of channels fits.
 PING_S = 10.0
@@ -41,6 +44,9 @@ def run_api(settings: ApiSettings) -> int:
     try:
         with listening:
             asyncio.run(_serve_until_asked(settings, listening))
+    except TlsFilesError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_START
     except TaskEndedError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -75,8 +81,34 @@ async def serve(settings: ApiSettings, listening: socket.socket, stop: asyncio.E
     Raises TaskEndedError when there is no use in serving on: whoever started us starts us again.
     """
     given_up = asyncio.Event()
-    config = uvicorn.Config(
-        create_application(settings, give_up=given_up.set),
+    application = create_application(settings, give_up=given_up.set)
+    server = _Server(_config(application))
+    serving = asyncio.create_task(_serve_secured(settings, server, application, listening))
+    waiting = [asyncio.create_task(event.wait()) for event in (stop, given_up)]
+    await asyncio.wait({serving, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    server.should_exit = True
+    await serving
+    if given_up.is_set():
+        raise TaskEndedError("The API ends, because a part of it has ended by itself.")
+
+
+async def _serve_secured(
+    settings: ApiSettings, server: uvicorn.Server, application: FastAPI, listening: socket.socket
+) -> None:
+    if settings.credentials is None:
+        await server.serve(sockets=[listening])
+        return
+    async with secured(settings.credentials, application.state.parts, place_of(settings)) as tls:
+        server.config.load()
+        server.config.ssl = tls  # Its own options can't replace a certificate while it runs.
+        await server.serve(sockets=[listening])
+
+
+def _config(application: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
         ws="websockets-sansio",
         ws_max_size=FRAME_BYTES_MAX,
         ws_ping_interval=PING_S,
@@ -89,16 +121,6 @@ async def serve(settings: ApiSettings, listening: socket.socket, stop: asyncio.E
         access_log=False,
         log_level="warning",
     )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    waiting = [asyncio.create_task(event.wait()) for event in (stop, given_up)]
-    await asyncio.wait({serving, *waiting}, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    server.should_exit = True
-    await serving
-    if given_up.is_set():
-        raise TaskEndedError("The API ends, because a part of it has ended by itself.")
 
 
 async def _serve_until_asked(settings: ApiSettings, listening: socket.socket) -> None:

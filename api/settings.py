@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from telemetry.clock import Clock, MachineClock, SharedClock
+from telemetry.tls import Credentials, read_certificates
 
 PAGE = Path(__file__).parent / "dashboard" / "dist"
 DEFAULT_PORT = 8380
@@ -21,6 +22,7 @@ class ApiSettings:
     page: Path = field(default=PAGE)
     open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
     send_timeout_s: float = 10.0  # A live client that takes no message for so long is cut.
+    credentials: Credentials | None = None  # None: nothing is encrypted.
 
     def make_clock(self) -> Clock:
         """Make the clock that all `…_at` are told by."""
@@ -28,10 +30,18 @@ class ApiSettings:
 
     @property
     def own_origins(self) -> frozenset[str]:
-        """Addresses under which browsers know our page; others may not use its cookie."""
+        """Addresses under which browsers know our page; others may not use its cookie.
+
+        Raises TlsFilesError when the certificate, which says what we are called, can't be read.
+        """
         hosts = {"127.0.0.1", "localhost", "[::1]", _bracketed(self.host)}
-        named = {f"http://{host}:{self.port}" for host in hosts} | set(self.origins)
-        return frozenset(map(_as_browsers_write_it, named))
+        scheme = "http"
+        if self.credentials is not None:
+            scheme = "https"
+            named = read_certificates(self.credentials.certificate)[0].hosts
+            hosts |= {_bracketed(one) for one in named if "*" not in one}
+        named_here = {f"{scheme}://{host}:{self.port}" for host in hosts}
+        return frozenset(map(_as_browsers_write_it, named_here | set(self.origins)))
 
 
 def _as_browsers_write_it(origin: str) -> str:

@@ -27,6 +27,17 @@ UNTOLD = """
 SILENT_GROUPS = """
     select site.key, count(*) filter (where silent) from latest join site using (site_id) group by 1
 """
+CERTIFICATE_ENDS = """
+    select role, site, name, extract(epoch from ends_at - clock_timestamp())::double precision
+    from (
+        select role, '' as site, place as name, ends_at from server_certificate
+        where seen_at > clock_timestamp() - interval '1 day'
+        union all
+        (select distinct on (site, edge) 'edge', site, edge, ends_at from edge_certificate
+         where revoked_at is null
+         order by site, edge, greatest(issued_at, seen_at) desc)
+    ) as known
+"""
 RECOUNT_S = 15.0  # Prometheus' usual interval; the count looks at every row there is.
 
 
@@ -57,6 +68,7 @@ class StoreFigures:
     quarantined: list[tuple[str, str, int]]
     untold: list[tuple[str, bool, int, float]]
     silent_groups: list[tuple[str, int]]
+    certificate_ends_s: list[tuple[str, str, str, float]]  # Role, site, edge or place.
     attended: list[SiteAge]
 
 
@@ -69,6 +81,7 @@ async def read_store_figures(
         quarantined=await quarantine.rows(conn, real_monotonic_s()),
         untold=await (await conn.execute(UNTOLD)).fetchall(),
         silent_groups=await (await conn.execute(SILENT_GROUPS)).fetchall(),
+        certificate_ends_s=await (await conn.execute(CERTIFICATE_ENDS)).fetchall(),
         attended=await read_ages(conn),
     )
 
@@ -104,6 +117,12 @@ class _StoreCollector(Collector):
             "Scan groups that send nothing",
             ["site"],
             {(site,): count for site, count in self._figures.silent_groups},
+        )
+        yield _gauge(
+            "groundwatch_certificate_expires_in_seconds",
+            "Until a certificate ends: the line's, the page's, the authority's, an edge's",
+            ["role", "site", "name"],
+            {(role, site, name): s for role, site, name, s in self._figures.certificate_ends_s},
         )
         yield _gauge(
             "groundwatch_site_attended_age_seconds",

@@ -314,3 +314,30 @@ class JournalQuery(Input):
 
     after: JournalNumber = 0
     limit: Annotated[int, Field(ge=1, le=PAGE_ENTRIES_MAX)] = PAGE_ENTRIES_DEFAULT
+
+
+class EdgeView(View):
+    """An edge, as far as the centre knows it; instants are the centre's real time.
+
+    Only `last_block_at` is by the clock of the readings.
+    """
+
+    edge: str
+    connected: bool
+    connected_at: datetime | None
+    left_at: datetime | None
+    address: str | None
+    token_id: str | None  # Of the newest line, or the newest that is valid.
+    valid_tokens: int
+    enrolled_at: datetime | None
+    enrolled_from: str | None
+    certificate_serial: str | None
+    certificate_ends_at: datetime | None
+    last_block_at: datetime | None
+
+
+class RevokedView(View):
+    """What a revocation has ended."""
+
+    tokens: list[str]  # Their ids.
+    certificates: list[str]  # Their serial numbers.

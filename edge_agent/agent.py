@@ -16,6 +16,7 @@ import structlog
 
 from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
+from edge_agent.secured_line import SecuredLine
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
 from edge_agent.source import Source
 from edge_agent.sources import check_settings, source_of
@@ -54,6 +55,7 @@ async def run(settings: EdgeSettings, stop: asyncio.Event) -> None:
     groups = _groups_of(plan, settings.edge)
     check_settings(plan.site, settings)
     read_token(settings.token_file)  # Better to complain now than at the first connection.
+    SecuredLine.of(settings).context()
     spool = SpoolThread(settings.spool, bytes_max=settings.spool_bytes_max)
     try:
         await spool.open()

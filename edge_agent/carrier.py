@@ -9,6 +9,10 @@ REFUSED_RETRY_S: Final = 10.0  # Somebody has to change something first.
 class LineClosedError(Exception):
     """The line to the centre has ended, or could not be made; the message says why."""
 
+    def __init__(self, message: str, *, kind: str = "unreachable") -> None:
+        super().__init__(message)
+        self.kind = kind  # Another kind is told anew; the same is not.
+
 
 class RefusedError(Exception):
     """The centre does not take the line, or this stream."""

@@ -12,6 +12,7 @@ from carriers.broker import (
 )
 from edge_agent.carrier import Carrier
 from edge_agent.mqtt_carrier import MqttCarrier
+from edge_agent.secured_line import SecuredLine
 from edge_agent.settings import EdgeSettings, SettingsError
 from edge_agent.websocket_carrier import WebsocketCarrier
 
@@ -21,7 +22,12 @@ log = structlog.get_logger()
 def carrier_of(settings: EdgeSettings, site: str) -> Carrier:
     """Make the carrier that the centre's address asks for; raise `SettingsError` if it can't be."""
     if urlsplit(settings.centre).scheme in {"ws", "wss"}:
-        return WebsocketCarrier(centre=settings.centre, site=site, token_file=settings.token_file)
+        return WebsocketCarrier(
+            centre=settings.centre,
+            site=site,
+            token_file=settings.token_file,
+            secured=SecuredLine.of(settings),
+        )
     try:
         broker = read_broker_url(settings.centre)
         secrets = read_broker_settings(settings.centre_broker)  # Better to complain now than later.

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from telemetry.model_errors import plain_message
+from telemetry.tls import Credentials
 
 PREFIX: Final = "GROUNDWATCH_EDGE_"
 
@@ -63,14 +64,36 @@ class EdgeSettings(BaseModel):
     # Scans are written and sent together when they are taken within this time.
     collect_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     drain_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    # Of a secured line to the centre itself; those of a broker stand in its own file.
+    authority: Path | None = None  # Whose centres are believed; None: whom the system trusts.
+    certificate: Path | None = None  # The edge's own.
+    key: Path | None = None
     # By the id of the bus: [mqtt.BUS] in the TOML file, a JSON object in the environment.
     mqtt: dict[str, MqttSettings] = Field(default_factory=dict)
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """What the edge shows of itself, beside its token."""
+        if self.certificate is None or self.key is None:
+            return None
+        return Credentials(self.certificate, self.key)
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        """A certificate needs its key, and a line that is not secured shows neither."""
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both, or neither")
+        if not self.centre.startswith("wss:") and (self.authority or self.certificate):
+            raise ValueError(
+                "authority, certificate and key are for a secured line: write the centre as wss://"
+            )
+        return self
 
     @field_validator("centre")
     @classmethod
     def _is_an_address(cls, centre: str) -> str:
         """Accept what can be connected to, with or without a path before /edge."""
-        if not _can_be_called(centre):
+        if not can_be_called(centre):
             raise ValueError(
                 f"'{centre}' is not like ws://HOST:PORT or wss://HOST:PORT, "
                 "nor like mqtt://HOST:PORT or mqtts://HOST:PORT for a broker"
@@ -124,7 +147,7 @@ def read_token(path: Path) -> str:
     return token
 
 
-def _can_be_called(address: str) -> bool:
+def can_be_called(address: str) -> bool:
     """Tell whether an address names a host and a port that a connection can be tried with."""
     try:
         parts = urlsplit(address)
@@ -156,6 +179,8 @@ def _sentences(error: ValidationError) -> list[str]:
             model = MqttSettings if one["loc"][0] == "mqtt" else EdgeSettings
             allowed = ", ".join(model.model_fields)
             sentences.append(f"There is no setting '{name}'; allowed are {allowed}.")
+        elif not name:
+            sentences.append(f"{plain_message(one)}.")
         else:
             sentences.append(f"{option}: {plain_message(one)}.")
     return sentences

@@ -115,7 +115,7 @@ class Uplink:
                 retry_s = 0.0
                 self._tell_down("renewed", str(error))
             except LineClosedError as error:
-                self._tell_down("unreachable", str(error))
+                self._tell_down(error.kind, str(error))
             finally:
                 self._side = None
                 self._line = None

@@ -9,8 +9,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from edge_agent.carrier import REFUSED_RETRY_S, LineClosedError, RefusedError
+from edge_agent.secured_line import SecuredLine
 from edge_agent.settings import read_token
 from telemetry.frames import FRAME_BYTES_MAX, ProtocolError
+from telemetry.tls_errors import trouble_of
 from telemetry.uplink import PATIENCE_S
 
 OPEN_S: Final = 5.0
@@ -24,15 +26,19 @@ class WebsocketCarrier:
     patience_s = PATIENCE_S
     may_lose = False  # Below it is TCP: either it delivers or it is dead.
 
-    def __init__(self, *, centre: str, site: str, token_file: Path) -> None:
+    def __init__(
+        self, *, centre: str, site: str, token_file: Path, secured: SecuredLine | None = None
+    ) -> None:
         self.address = f"{centre}/edge/v1/{site}"
         self._token_file = token_file
+        self._secured = secured or SecuredLine(centre)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["WebsocketLine"]:
         """Connect, and show the token."""
         opening = connect(
             self.address,
+            ssl=self._secured.context(),
             additional_headers={"Authorization": f"Bearer {read_token(self._token_file)}"},
             compression=None,  # Blocks are compressed already.
             proxy=None,  # A proxy meant for browsers must not hold a dam's readings up.
@@ -55,11 +61,17 @@ class WebsocketCarrier:
         except InvalidURI as error:
             raise RefusedError(str(error), retry_s=REFUSED_RETRY_S) from error
         except (OSError, WebSocketException, TimeoutError) as error:
-            raise LineClosedError(str(error) or type(error).__name__) from error
+            raise self._why_closed(error) from error
         try:
             yield WebsocketLine(socket)
         finally:
             await socket.close()
+
+    def _why_closed(self, error: Exception) -> LineClosedError:
+        trouble = self._secured.trouble or trouble_of(error)
+        if trouble is None:
+            return LineClosedError(str(error) or type(error).__name__)
+        return LineClosedError(trouble.sentence, kind=f"tls {trouble.reason}")
 
 
 class WebsocketLine:

@@ -22,9 +22,10 @@ from carriers.broker import (
     BrokerUrl,
     broker_line,
 )
-from historian.tokens import Scope, Token
+from historian.tokens import Scope
 from ingest import metrics
 from ingest.conversation import (
+    Caller,
     CarrierClosedError,
     LineParts,
     StreamRefusedError,
@@ -224,7 +225,7 @@ class BrokerSessions:
         with suppress(BrokerError):
             await broker.publish(down_topic(session), sealing.challenge(root, session, known.nonce))
 
-    async def _caller_of(self, session: Session, message: bytes) -> tuple[Token, bytes]:
+    async def _caller_of(self, session: Session, message: bytes) -> tuple[Caller, bytes]:
         """Find who wrote an opening, and the key that proves it."""
         found = await self._parts.find(sealing.token_id_in(message))
         if found is None:
@@ -238,7 +239,14 @@ class BrokerSessions:
                 "unauthorised",
                 f"this token is not for edge '{session.edge}' of site '{session.site}'",
             )
-        return token, root
+        caller = Caller(
+            token_id=token.token_id,
+            site=session.site,
+            edge=session.edge,
+            certificate=None,  # The broker has seen it, and we the broker's.
+            address=str(self._address),
+        )
+        return caller, root
 
     async def _converse(self, session: EdgeSession) -> None:
         try:

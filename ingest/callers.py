@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from historian.connection import connection_arguments
+from historian.identities import revoked_certificates
 from historian.old_streams import may_begin
 from historian.streams import open_stream
 from historian.tokens import Token, find_token, still_valid, verify_token
-from ingest.conversation import LineParts, StreamRefusedError
+from ingest.conversation import Caller, LineParts, StreamRefusedError
 from ingest.desk import SiteDesk
+from ingest.enrolment import Enrolment
 from ingest.inbox import Inbox, Stream
-from telemetry.clock import Clock, real_monotonic_s
+from ingest.open_lines import note_heard, note_line
+from telemetry.clock import Clock, MachineClock, real_monotonic_s
 from telemetry.frames import Hello
 from telemetry.ranges import RangeSet
 
@@ -51,6 +55,7 @@ def line_parts(
     inbox: Inbox,
     clock: Clock,
     *,
+    authority_folder: Path | None = None,
     open_metrics: bool = False,
 ) -> LineParts:
     """Say to the line how to look callers up, and where to put what they send."""
@@ -62,6 +67,9 @@ def line_parts(
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
         greet=partial(_greet, desks),
+        note_line=partial(note_line, pool),
+        note_heard=partial(note_heard, pool),
+        enrol=Enrolment(pool, list(desks), clock, authority_folder).answer,
         open_metrics=open_metrics,
     )
 
@@ -82,12 +90,24 @@ async def _find(pool: AsyncConnectionPool, token_id: str) -> tuple[Token, bytes]
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
 
 
-async def _still_valid(pool: AsyncConnectionPool, token_ids: list[str]) -> set[str]:
+async def _still_valid(pool: AsyncConnectionPool, callers: Sequence[Caller]) -> set[Caller]:
+    """Tell whose token and certificate are neither revoked nor over."""
+    shown = {one: one.certificate for one in callers if one.certificate is not None}
     try:
         async with pool.connection() as conn:
-            return await still_valid(conn, token_ids)
+            tokens = await still_valid(conn, sorted({one.token_id for one in callers}))
+            revoked = await revoked_certificates(
+                conn, [(one.issuer, one.serial) for one in shown.values()]
+            )
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
+    now_us = MachineClock().now_us()
+    over = {
+        caller
+        for caller, one in shown.items()
+        if (one.issuer, one.serial) in revoked or one.is_over(now_us)
+    }
+    return {one for one in callers if one.token_id in tokens} - over
 
 
 async def _open_stream(

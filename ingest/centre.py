@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -12,11 +12,13 @@ import structlog
 from historian.embedded import EmbeddedError, StartGivenUpError
 from historian.migration import MigrationError, migrate
 from ingest.centre_checks import CentreCannotStartError, check_before_anything_starts
+from ingest.encryption import Encryption
 from ingest.invitation import invite
 from ingest.kept_database import kept_database
 from ingest.stopping import done_or_stopped
 from ingest.supervisor import Service, supervise
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
+from telemetry.tls import read_certificates
 
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what a user may have asked for
 
@@ -41,12 +43,31 @@ class CentreSettings:
     broker: str | None = None  # Over which edges and gateways may deliver too.
     broker_settings: Path | None = None
     origins: tuple[str, ...] = ()  # Addresses of the page behind a proxy or a tunnel.
+    line: Encryption = field(default_factory=Encryption)
+    page: Encryption = field(default_factory=Encryption)
 
     @property
     def address(self) -> str:
-        """Where this machine reaches the API."""
-        host = "127.0.0.1" if self.host in EVERY_ADDRESS else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+        """Where the API is reached: by a name that its certificate has, if it has one."""
+        scheme = "http" if self.page.credentials is None else "https"
+        return f"{scheme}://{_called(self.host, self.page)}:{self.api_port}"
+
+    @property
+    def line_address(self) -> str:
+        """Where edges reach ingest."""
+        scheme = "ws" if self.line.credentials is None else "wss"
+        return f"{scheme}://{_called(self.host, self.line)}:{self.line_port}"
+
+
+def _called(host: str, encryption: Encryption) -> str:
+    """Say by which name a port is called; that of its certificate is the one that is believed."""
+    called = "127.0.0.1" if host in EVERY_ADDRESS else host
+    if encryption.credentials is not None:
+        hosts = read_certificates(encryption.credentials.certificate)[0].hosts
+        named = [one for one in hosts if "*" not in one]
+        if called not in named:
+            called = next(iter(named), called)
+    return f"[{called}]" if ":" in called else called
 
 
 def run_centre(settings: CentreSettings) -> int:
@@ -59,6 +80,7 @@ def run_centre(settings: CentreSettings) -> int:
             broker_settings=settings.broker_settings,
             host=settings.host,
             ports={"--port": settings.api_port, "--line-port": settings.line_port},
+            encryptions=(settings.line, settings.page),
             open_without_encryption=settings.open_without_encryption,
         )
         return asyncio.run(_run(settings))
@@ -107,7 +129,7 @@ def _write_ready_file(settings: CentreSettings, dsn: str, link: str) -> None:
     document = {
         "dsn": dsn,
         "api": settings.address,
-        "line": f"ws://{settings.host}:{settings.line_port}",
+        "line": settings.line_address,
         "sign_in": link,
     }
     draft = settings.ready_file.with_suffix(".draft")
@@ -127,8 +149,9 @@ def _services(settings: CentreSettings, dsn: str) -> Sequence[Service]:
     if settings.broker_settings:
         broker += ["--broker-settings", str(settings.broker_settings)]
     more = [*webhooks, *broker, *common]
-    ingest = ("ingest", *sites, *listen, "--line-port", str(settings.line_port), *more)
-    api = ("api", *listen, "--port", str(settings.api_port))
+    line = ("--line-port", str(settings.line_port), *settings.line.arguments())
+    ingest = ("ingest", *sites, *listen, *line, *more)
+    api = ("api", *listen, "--port", str(settings.api_port), *settings.page.arguments())
     origins = [argument for one in settings.origins for argument in ("--origin", one)]
     services = [
         Service("ingest", ingest, secret),

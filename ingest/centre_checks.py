@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alarms.notify.destinations import DestinationsError, read_destinations, read_secret
 from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url
+from ingest.encryption import Encryption
 from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file
 
@@ -27,6 +28,7 @@ def check_before_anything_starts(
     webhooks: Path | None,
     host: str,
     ports: Mapping[str, int],  # By the option that sets them.
+    encryptions: Sequence[Encryption],  # Of each port.
     open_without_encryption: bool,
     broker: str | None = None,
     broker_settings: Path | None = None,
@@ -36,14 +38,17 @@ def check_before_anything_starts(
     if webhooks is not None:
         complaints += _about_webhooks(webhooks)
     complaints += _about_broker(broker, broker_settings)
+    complaints += sorted({one for encryption in encryptions for one in encryption.complaints()})
     if len(set(ports.values())) < len(ports):
         complaints.append(f"{' and '.join(ports)} must differ: each service needs its own port.")
     if complaints:
         raise CentreCannotStartError("\n".join(complaints))
-    if host not in LOOPBACK and not open_without_encryption:
+    secured = all(one.credentials is not None for one in encryptions)
+    if host not in LOOPBACK and not secured and not open_without_encryption:
         raise CentreCannotStartError(
             f"Listening on {host} would let anyone on the network read what passes.\n"
-            "Remedy: keep to 127.0.0.1 behind a TLS proxy, or say --open-without-encryption."
+            "Remedy: give --certificate and --key (`groundwatch ca` makes them), keep to 127.0.0.1 "
+            "behind a TLS proxy, or say --open-without-encryption."
         )
     for option, port in ports.items():
         asyncio.run(_wait_for_port(host, port, option))

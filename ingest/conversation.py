@@ -4,12 +4,14 @@ Frames go to `telemetry.uplink.CentreSide`, and what that says goes to the inbox
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID, uuid4
 from weakref import WeakKeyDictionary
 
 import structlog
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from historian.metrics_readers import MetricsReaders
@@ -17,6 +19,7 @@ from historian.tokens import Token
 from ingest import metrics
 from ingest.inbox import Arrival, Inbox, Line, Stream
 from ingest.read_ahead import read_ahead
+from telemetry.certificates import Certificate
 from telemetry.clock import Clock, real_monotonic_s
 from telemetry.frames import Hello, ProtocolError, RefusalCode, refusal
 from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
@@ -61,6 +64,18 @@ class Carrier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """An edge that has been let in, and what it has proved itself with."""
+
+    token_id: str
+    site: str
+    edge: str
+    certificate: Certificate | None  # What it has shown beside its token.
+    address: str
+    line_id: UUID = field(default_factory=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
 class LineParts:
     """What the edges' line needs of the rest of ingest."""
 
@@ -68,19 +83,29 @@ class LineParts:
     clock: Clock
     # All raise StreamRefusedError.
     verify: Callable[[str], Awaitable[Token | None]]
-    still_valid: Callable[[list[str]], Awaitable[set[str]]]
+    still_valid: Callable[[Sequence[Caller]], Awaitable[set[Caller]]]
     open_stream: Callable[[Hello], Awaitable[Stream]]
     greet: Callable[[Stream, Hello], None]
     # The token with this id, and the hash of the whole, unless it is expired or revoked.
     find: Callable[[str], Awaitable[tuple[Token, bytes] | None]]
+    # Neither raises anything.
+    note_line: Callable[[Caller, Carrier], Coroutine[Any, Any, None]]
+    note_heard: Callable[[Sequence[Caller]], Awaitable[None]]
+    enrol: Callable[[ServerConnection], Awaitable[None]] | None = None
     open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
     metrics_readers: MetricsReaders = field(default_factory=MetricsReaders)
     # Weak, because a caller who hangs up between the check and the welcome is never answered.
-    callers: WeakKeyDictionary[Carrier, Token] = field(default_factory=WeakKeyDictionary)
+    callers: WeakKeyDictionary[Carrier, Caller] = field(default_factory=WeakKeyDictionary)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the lines."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
-async def answer_edge(parts: LineParts, caller: Token, connection: Carrier) -> None:
+
+async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> None:
     """Serve one connection until it ends, is refused, or is replaced by a newer one."""
     side = CentreSide()
     line = Line(side)
@@ -96,6 +121,7 @@ async def answer_edge(parts: LineParts, caller: Token, connection: Carrier) -> N
                 for event in side.received(_binary(message)):
                     if isinstance(event, HelloReceived):
                         stream = await _greet(parts, caller, side, line, event.hello)
+                        parts.begin(parts.note_line(caller, connection))
                     elif stream is not None and stream.line is line:
                         # What still comes over a line that has been replaced is sent again anyway.
                         _hand_over(parts, stream, event)
@@ -136,7 +162,7 @@ async def _room_made(inbox: Inbox, site: str, connection: Carrier) -> bool:
 
 
 async def _greet(
-    parts: LineParts, caller: Token, side: CentreSide, line: Line, hello: Hello
+    parts: LineParts, caller: Caller, side: CentreSide, line: Line, hello: Hello
 ) -> Stream:
     if (hello.site, hello.edge) != (caller.site, caller.edge):
         raise StreamRefusedError(

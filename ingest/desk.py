@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alarms.engine import EngineState, SiteEngine
 from alarms.ticks import TickSchedule
-from alarms.transition import Transition
+from alarms.transition import Happening, Transition
 from historian.registry import SiteIds
 from historian.submissions import SubmissionOutcome
 from ingest.inbox import Stream
@@ -76,6 +76,8 @@ class SiteDesk:
     healing: tuple[Transition, ...] | None = None
     configuration_is_new: bool = False
     complaints: Complaints = field(default_factory=lambda: Complaints({}))
+    # What has happened beside the lines, and is to be recorded with the next flush.
+    notices: list[Happening] = field(default_factory=list)
     # By stream_id and seq, which scans of a block that waits were delivered before.
     repetitions: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict)
 

@@ -12,6 +12,12 @@ BROKER_CONNECTED = Gauge(
 BROKER_MESSAGES_REFUSED = Counter(
     "groundwatch_broker_messages_refused", "Messages of a broker not taken, by reason.", ["reason"]
 )
+HANDSHAKES_FAILED = Counter(
+    "groundwatch_edge_handshakes_failed", "Secured lines that were not made, by reason.", ["reason"]
+)
+ENROLMENTS = Counter(
+    "groundwatch_enrolments", "Edges that asked to be enrolled, by what became of it.", ["outcome"]
+)
 SCANS_STORED = Counter("groundwatch_scans_stored", "Scans committed.", ["site"])
 READINGS_STORED = Counter("groundwatch_readings_stored", "Measured readings in new rows.", ["site"])
 DUPLICATES = Counter("groundwatch_scans_duplicated", "Scans that were stored already.", ["site"])

@@ -63,6 +63,7 @@ class Prepared:
     scans: tuple[JudgedScans, ...] = ()
     silences: tuple[Silence, ...] = ()
     happenings: tuple[Happening, ...] = ()
+    notices: tuple[Happening, ...] = ()  # Those of them that did not come over a line.
     ticks: tuple[Tick, ...] = ()
     complaints: Complaints = field(default_factory=lambda: Complaints({}))  # Once committed.
     is_release: bool = False  # Of a block whose number was settled when it came.
@@ -70,7 +71,7 @@ class Prepared:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to record."""
-        return not (self.arrivals or self.silences or self.ticks)
+        return not (self.arrivals or self.silences or self.notices or self.ticks)
 
     @property
     def readings(self) -> int:
@@ -103,6 +104,10 @@ def prepare(
     good, refused = _judge(desk, arrivals, condemned)
     scans = _in_recorded_order(good)
     complaints = desk.complaints.copy()
+    notices = tuple(desk.notices)
+    found = _happenings(
+        desk, good, refused, _of_kind(arrivals, LostDeclared), complaints=complaints
+    )
     desk.hearing.listen(now_s)
     for block in good:
         # A source that brings only what is late says nothing about now: it falls silent.
@@ -119,9 +124,8 @@ def prepare(
         repeated=_of_kind(arrivals, Repeated),
         scans=scans,
         silences=_silences(desk, absent & desk.hearing.silent(now_s, rate), now_us),
-        happenings=_happenings(
-            desk, good, refused, _of_kind(arrivals, LostDeclared), complaints=complaints
-        ),
+        happenings=(*notices, *found),
+        notices=notices,
         ticks=desk.ticks.due(desk.state, scans, absent & desk.hearing.excused(now_s, rate)),
         complaints=complaints,
     )

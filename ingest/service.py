@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -24,8 +24,10 @@ from historian.writer import OwnershipLostError
 from ingest.broker_readings import BrokerReadings
 from ingest.broker_sessions import BrokerSessions
 from ingest.callers import callers_pool, line_parts
+from ingest.certificate_watch import CertificateWatch
 from ingest.conversation import LineParts
 from ingest.desk import SiteDesk
+from ingest.encryption import Encryption, watch_files
 from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
 from ingest.opening import open_site
@@ -34,6 +36,7 @@ from ingest.supervisor import TAKEN_OVER
 from telemetry.clock import Clock, MachineClock, SharedClock
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.site_file import SiteFileError, read_site_file
+from telemetry.tls import ServerIdentity
 
 LISTEN_AGAIN_S = 1.0
 # A database that has said nothing for a while is asked whether it is there.
@@ -56,10 +59,14 @@ class IngestSettings:
     open_metrics: bool = False
     broker: str | None = None  # Over which edges may deliver too.
     broker_settings: Path | None = None
+    encryption: Encryption = field(default_factory=Encryption)
 
 
 def run_ingest(settings: IngestSettings) -> int:
     """Run until asked to stop; return the exit code."""
+    if complaints := settings.encryption.complaints():
+        sys.stderr.write("\n".join([*complaints, ""]))
+        return CANNOT_START
     try:
         # Before any site is taken: whoever can't have the port would end the one who has it.
         listening = listen(settings.host, settings.port)
@@ -96,12 +103,19 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)
     stop = asyncio.Event()
     async with callers_pool(settings.dsn) as pool, asyncio.TaskGroup() as tasks:
-        parts = line_parts(pool, desks, inbox, clock, open_metrics=settings.open_metrics)
-        acting = tasks.create_task(listen_for_actions(settings.dsn, pipeline), name="actions")
+        folder = settings.encryption.authority_folder
+        parts = line_parts(
+            pool, desks, inbox, clock, authority_folder=folder, open_metrics=settings.open_metrics
+        )
         flushing = tasks.create_task(pipeline.run(stop), name="flush")
-        server = await open_line(listening, parts)
-        brokering = _over_broker(settings, parts, desks, pool)
-        over_broker = [tasks.create_task(one, name="broker") for one in brokering]
+        identity = settings.encryption.identity()
+        server = await open_line(listening, parts, identity.context if identity else None)
+        beside = [
+            listen_for_actions(settings.dsn, pipeline),
+            *_watching(settings, pool, desks, clock, identity),
+            *_over_broker(settings, parts, desks, pool),
+        ]
+        running = [tasks.create_task(one) for one in beside]
         log.info("edges may come", host=settings.host, port=settings.port)
         asked = asyncio.create_task(until_asked_to_stop(is_supervised()))
         try:
@@ -112,9 +126,24 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
             asked.cancel()
         await flushing
         await server.wait_closed()
-        for task in (acting, *over_broker):
+        for task in running:
             task.cancel()
     return 0
+
+
+def _watching(
+    settings: IngestSettings,
+    pool: AsyncConnectionPool,
+    desks: Sequence[SiteDesk],
+    clock: Clock,
+    identity: ServerIdentity | None,
+) -> list[Coroutine[None, None, None]]:
+    """Say what is to be done so that no certificate ends unseen."""
+    place = f"{settings.host}:{settings.port}"
+    watch = CertificateWatch(pool, desks, clock, settings.encryption, identity, place)
+    if identity is None:
+        return [watch.run()]
+    return [watch.run(), watch_files(identity, watch.note_own)]
 
 
 def _over_broker(

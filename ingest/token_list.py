@@ -4,7 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from historian.connection import connect
-from historian.tokens import TokenRecord, read_tokens, revoke_token, token_id_of
+from historian.identities import revoke
+from historian.tokens import TokenRecord, read_tokens, token_id_of
+from ingest.edge_access import user_here
 
 HEADINGS = ("id", "scope", "site", "edge", "label", "created", "expires", "revoked")
 
@@ -63,5 +65,5 @@ async def _read(dsn: str) -> list[TokenRecord]:
 
 
 async def _revoke(dsn: str, token_id: str) -> bool:
-    async with await connect(dsn, name="token", autocommit=True) as conn:
-        return await revoke_token(conn, token_id)
+    async with await connect(dsn, name="token", autocommit=True) as conn, conn.transaction():
+        return bool(await revoke(conn, who=user_here(), token_id=token_id))

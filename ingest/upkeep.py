@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from alarms.outbox import forget_delivered
 from historian.actions import forget_decided
 from historian.connection import connect, hung_up_after
+from historian.enrolments import forget_codes
 from historian.old_streams import forget_streams, old_streams
 from historian.streams import forget_blocks
 from historian.submissions import forget_outcomes
@@ -60,6 +61,7 @@ async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) ->
     for site_id in sites:
         await forget_blocks(conn, site_id, clock.now_us() - DAY_US)
     await forget_sign_in_codes(conn)
+    await forget_codes(conn)
     await forget_sessions(conn, older_than_s=DAY_S)
     await forget_decided(conn, older_than_s=DAY_S)
     await forget_outcomes(conn, older_than_s=DAY_S)

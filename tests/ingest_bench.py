@@ -22,6 +22,7 @@ from historian.tokens import Scope, create_token
 from ingest.callers import callers_pool, line_parts
 from ingest.conversation import LineParts
 from ingest.desk import SiteDesk
+from ingest.encryption import Encryption
 from ingest.inbox import Arrival, Inbox
 from ingest.line import listen, open_line
 from ingest.opening import open_site
@@ -30,6 +31,7 @@ from ingest.service import listen_for_actions
 from telemetry.clock import real_monotonic_s
 from telemetry.frames import Ack, decode_centre_frame
 from telemetry.ranges import RangeSet
+from telemetry.tls import SSLContext
 from telemetry.uplink import BlockRejected, EdgeSide, Refused
 
 configure_log()  # As the service does: its failures are expected here, and told in short.
@@ -77,7 +79,11 @@ class WatchedInbox(Inbox):
 class IngestBench:
     """One ingest process, as it were."""
 
-    def __init__(self, dsn: str, sites: Sequence[Path], clock: HandClock) -> None:
+    def __init__(
+        self, dsn: str, sites: Sequence[Path], clock: HandClock, encryption: Encryption
+    ) -> None:
+        self.encryption = encryption
+        self.identity = encryption.identity()
         self.dsn = dsn
         self.sites = sites
         self.clock = clock
@@ -98,8 +104,12 @@ class IngestBench:
         self.pipeline = Pipeline(self.dsn, self.desks, self.inbox, self.clock, ())
         self._pool = callers_pool(self.dsn)
         await self._pool.open()
-        self.parts = line_parts(self._pool, self.desks, self.inbox, self.clock)
-        self._server = await open_line(listen("127.0.0.1", self.port), self.parts)
+        folder = self.encryption.authority_folder
+        self.parts = line_parts(
+            self._pool, self.desks, self.inbox, self.clock, authority_folder=folder
+        )
+        secured = self.identity.context if self.identity else None
+        self._server = await open_line(listen("127.0.0.1", self.port), self.parts, secured)
         self.port = self._server.sockets[0].getsockname()[1]
         self._listening = asyncio.create_task(listen_for_actions(self.dsn, self.pipeline))
         self.flushing = asyncio.create_task(self.pipeline.run(self.stop))
@@ -130,10 +140,13 @@ class IngestBench:
 
 @asynccontextmanager
 async def ingest(
-    dsn: str, *sites: Path, clock: HandClock | None = None
+    dsn: str,
+    *sites: Path,
+    clock: HandClock | None = None,
+    encryption: Encryption | None = None,
 ) -> AsyncIterator[IngestBench]:
     """An ingest that is open, and is closed unless it has ended by itself."""
-    bench = IngestBench(dsn, sites, clock or HandClock())
+    bench = IngestBench(dsn, sites, clock or HandClock(), encryption or Encryption())
     await bench.open()
     try:
         yield bench
@@ -146,8 +159,19 @@ async def ingest(
 class EdgeLine:
     """An edge with a spool in memory, speaking `telemetry.uplink.EdgeSide` over a real line."""
 
-    def __init__(self, port: int, token: str, *, site: str, edge: str, epoch: UUID) -> None:
-        self._address = f"ws://127.0.0.1:{port}/edge/v1/{site}"
+    def __init__(
+        self,
+        port: int,
+        token: str,
+        *,
+        site: str,
+        edge: str,
+        epoch: UUID,
+        secured: SSLContext | None = None,
+    ) -> None:
+        scheme = "ws" if secured is None else "wss"
+        self._address = f"{scheme}://127.0.0.1:{port}/edge/v1/{site}"
+        self._secured = secured
         self._token = token
         self._site, self._edge, self._epoch = site, edge, epoch
         self.spool: dict[int, bytes] = {}
@@ -168,6 +192,7 @@ class EdgeLine:
         self._side = EdgeSide(site=self._site, edge=self._edge, epoch=self._epoch)
         self._socket = await connect(
             self._address,
+            ssl=self._secured,
             additional_headers={"Authorization": f"Bearer {self._token}"},
             compression=None,
             proxy=None,
@@ -260,10 +285,13 @@ async def edge_line(
     site: str = "mine",
     epoch: UUID | None = None,
     token: str | None = None,
+    secured: SSLContext | None = None,
 ) -> AsyncIterator[EdgeLine]:
     """An edge whose line is open."""
     token = token or await bench.token(edge, site)
-    line = EdgeLine(bench.port, token, site=site, edge=edge, epoch=epoch or uuid4())
+    line = EdgeLine(
+        bench.port, token, site=site, edge=edge, epoch=epoch or uuid4(), secured=secured
+    )
     await line.connect()
     try:
         yield line

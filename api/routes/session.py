@@ -39,8 +39,6 @@ async def sign_in(
             lifetime_s=SESSION_LIFETIME_S,
             parent=parent,
         )
-    # A proxy may take the encryption off without a word; the page's address still tells.
-    page = origin_of(request.scope["headers"]) or ""
     response.set_cookie(
         COOKIE,
         session,
@@ -48,7 +46,7 @@ async def sign_in(
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https" or page.startswith("https:"),
+        secure=_is_secured(request),
     )
     return SessionView(scope=scope)
 
@@ -69,8 +67,23 @@ async def sign_out(parts: PartsDep, request: Request) -> Response:
                     await tokens.revoke_token(conn, token.token_id)
         except (*DATABASE_ERRORS, psycopg.Error):  # Away, or it takes nothing.
             response = ApiError(503, "session_not_ended", NOT_ENDED).response()
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(
+        COOKIE,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=_is_secured(request),
+    )
     return response
+
+
+def _is_secured(request: Request) -> bool:
+    """Tell whether the browser's line is secured.
+
+    A proxy may take the encryption off without a word; the page's address still tells.
+    """
+    page = origin_of(request.scope["headers"]) or ""
+    return request.url.scheme == "https" or page.startswith("https:")
 
 
 async def _proved(

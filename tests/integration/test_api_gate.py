@@ -37,7 +37,12 @@ STRANGERS = {
     ("HEAD", "/{path:path}"),
 }
 ACKNOWLEDGEMENTS = f"/api/v1/sites/{SITE}/acknowledgements"
-PARAMETERS = {"{site}": SITE, "{channel}": "crack-1-opening", "{path:path}": "somewhere"}
+PARAMETERS = {
+    "{site}": SITE,
+    "{channel}": "crack-1-opening",
+    "{edge}": "dam-edge",
+    "{path:path}": "somewhere",
+}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import own_authority
 import psycopg
 import pytest
 from waiting import until
@@ -18,6 +19,7 @@ from historian.migration import LOCK_KEY
 from simulators.proving.demonstration import database_processes, free_ports
 from simulators.proving.processes import Worker, children_of, kill_now, start, wait_for_file
 from simulators.scenario import demo_site_text, read_scenario
+from telemetry.tls import client_context
 
 WITHIN_S = 40.0
 CANNOT_START = 3
@@ -324,3 +326,52 @@ def processes_of(folder: Path) -> list[int]:
         if os.fsencode(folder) in words or place.is_relative_to(folder):
             found.append(int(process.name))
     return found
+
+
+async def test_with_a_certificate_all_lines_are_secured_and_may_be_open(
+    tmp_path: Path, site_file: Path
+) -> None:
+    ca = own_authority.authority(tmp_path / "ca")
+    files = ca.server("localhost", "127.0.0.1")
+    ready = tmp_path / "ready.json"
+    secured = ["--certificate", str(files.certificate), "--key", str(files.key)]
+    worker = await start(
+        "centre",
+        arguments(site_file, tmp_path, "--host", "0.0.0.0", "--ready-file", str(ready), *secured),
+        tmp_path,
+    )
+    try:
+        await wait_for_file(ready, worker, WITHIN_S)
+        addresses = json.loads(ready.read_text(encoding="utf-8"))
+        assert addresses["api"].startswith("https://127.0.0.1:")
+        assert addresses["line"].startswith("wss://127.0.0.1:")
+        assert addresses["sign_in"].startswith(f"{addresses['api']}/#code=")
+        await port_answers(int(addresses["api"].rpartition(":")[2]))
+        code = addresses["sign_in"].partition("#code=")[2]
+        context = client_context(ca.certificate)
+        async with httpx.AsyncClient(base_url=addresses["api"], verify=context) as client:
+            answer = await client.post(
+                "/api/v1/session", json={"code": code}, headers={"Origin": addresses["api"]}
+            )
+        assert answer.is_success
+        assert "secure" in answer.headers["set-cookie"].lower()
+    finally:
+        await worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--certificate", "none.crt"], "belong together"),
+        (["--certificate", "none.crt", "--key", "none.key"], "none.crt can't be read"),
+        (["--authority-folder", "ca"], "is of no use without --certificate"),
+    ],
+)
+async def test_wrong_certificates_start_nothing(
+    tmp_path: Path, site_file: Path, options: list[str], said: str
+) -> None:
+    worker = await start("centre", arguments(site_file, tmp_path, *options), tmp_path)
+
+    assert await ended(worker) in {2, CANNOT_START}
+    assert said in worker.last_words()
+    assert not (tmp_path / "data").exists()

@@ -18,8 +18,8 @@ from websockets.exceptions import InvalidStatus
 from historian.embedded import EmbeddedPostgres
 from historian.migration import migrate
 from historian.tokens import Scope, Token, revoke_token, token_id_of
+from ingest import admission as admission_module
 from ingest import inbox as inbox_module
-from ingest import line as line_module
 from ingest.conversation import LineParts
 from ingest.inbox import Arrival, Inbox, Stream
 from ingest.line import listen, open_line
@@ -33,6 +33,10 @@ TOKEN = Token("0a1b2c3d4e5f", Scope.EDGE, "mine", "dam-edge", "test")
 LOST = LostDeclared(1, 1, "gone")
 
 
+async def ignored(*_: object) -> None:
+    """Note nothing."""
+
+
 async def nobody(*_: object) -> NoReturn:
     raise AssertionError
 
@@ -43,7 +47,7 @@ async def test_a_revoked_token_ends_its_open_line_and_no_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(line_module, "CHECK_TOKENS_EVERY_S", 0.05)
+    monkeypatch.setattr(admission_module, "CHECK_CALLERS_EVERY_S", 0.05)
     before = counted("edge_lines_refused_total", reason="unauthorised")
     async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
         token = await bench.token("dam-edge")
@@ -80,6 +84,8 @@ async def test_a_caller_who_hangs_up_while_he_is_looked_up_is_forgotten() -> Non
         still_valid=nobody,
         open_stream=nobody,
         greet=lambda *_: None,
+        note_line=ignored,
+        note_heard=ignored,
     )
     async with (
         asyncio.timeout(PATIENCE_S),
@@ -172,6 +178,8 @@ async def test_a_line_that_waits_for_room_ends_with_its_server(
         still_valid=nobody,
         open_stream=opened,
         greet=lambda *_: None,
+        note_line=ignored,
+        note_heard=ignored,
     )
     server = await open_line(listen("127.0.0.1", 0), parts)
     port = server.sockets[0].getsockname()[1]

@@ -31,6 +31,10 @@ class Callers:
         return TOKENS.get(sent)
 
 
+async def ignored(*_: object) -> None:
+    """Note nothing."""
+
+
 async def nobody(*_: object) -> NoReturn:
     """Stand where streams are looked up; no edge calls here."""
     raise AssertionError
@@ -47,6 +51,8 @@ async def line(callers: Callers, *, open_metrics: bool = False) -> AsyncIterator
         still_valid=nobody,
         open_stream=nobody,
         greet=lambda *_: None,
+        note_line=ignored,
+        note_heard=ignored,
         open_metrics=open_metrics,
     )
     async with await open_line(listen("127.0.0.1", 0), parts) as server:
@@ -81,6 +87,6 @@ async def test_without_the_database_who_was_let_in_before_is_let_in() -> None:
 async def test_counters_can_be_opened_to_the_own_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     async with line(Callers(), open_metrics=True) as url:
         assert (await answer_to(f"{url}/metrics")).status_code == 200
-        monkeypatch.setattr("ingest.line.is_loopback", lambda _: False)
+        monkeypatch.setattr("ingest.admission.is_loopback", lambda _: False)
         assert (await answer_to(f"{url}/metrics")).status_code == 403
         assert (await answer_to(f"{url}/metrics", "of-all")).status_code == 200
