@@ -18,7 +18,7 @@ from waiting import until
 from carriers.broker import BrokerError, BrokerLine, broker_line
 from edge_agent.mqtt_carrier import MqttCarrier
 from historian.tokens import revoke_token
-from ingest import line, metrics
+from ingest import admission, metrics
 from telemetry.clock import instant_us
 
 PLAN = plan_in(site_document())
@@ -228,7 +228,7 @@ async def test_a_revoked_token_ends_the_session(
     bench_site: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(line, "CHECK_TOKENS_EVERY_S", 0.2)
+    monkeypatch.setattr(admission, "CHECK_CALLERS_EVERY_S", 0.2)
     async with ingest(postgres_dsn, bench_site) as bench, sessions(bench, broker):
         token = await bench.token("dam-edge")
         async with broker_edge(bench, broker, tmp_path, token=token) as edge:
