@@ -207,7 +207,9 @@ class Pipeline:
         self, conn: AsyncConnection, maker: AsyncConnection, desk: SiteDesk
     ) -> None:
         """Store what is wanted out of quarantine, block by block; what fails stays there."""
-        for release in await releases.wanted(conn, desk):
+        with hung_up_after(conn, FLUSH_WITHIN_S):
+            wanted = await releases.wanted(conn, desk)
+        for release in wanted:
             if self._narrowings[desk.key].must_recover:
                 return  # Whoever has asked is told that nobody has answered.
             try:
@@ -222,7 +224,7 @@ class Pipeline:
                         destinations=self._destinations,
                     )
             except BlockRefusedError as error:
-                await releases.refuse(conn, release, error.message)
+                await self._refuse(conn, release, error.message)
             except ActionWithdrawnError:
                 await self._recover(conn, [desk])
             except Exception as error:
@@ -230,9 +232,12 @@ class Pipeline:
                     raise
                 log.exception("a release failed", number=release.number, error=repr(error))
                 await self._recover(conn, [desk])
-                await releases.refuse(
-                    conn, release, f"storing it failed: {releases.in_short(error)}"
-                )
+                reason = f"storing it failed: {releases.in_short(error)}"
+                await self._refuse(conn, release, reason)
+
+    async def _refuse(self, conn: AsyncConnection, release: releases.Release, reason: str) -> None:
+        with hung_up_after(conn, FLUSH_WITHIN_S):
+            await releases.refuse(conn, release, reason)
 
     async def _take_submissions(self, conn: AsyncConnection, desks: Sequence[SiteDesk]) -> None:
         for desk in desks:
@@ -356,7 +361,8 @@ class Pipeline:
                 with hung_up_after(conn, RECOVERY_STEP_WITHIN_S) as patience:
                     async with conn.transaction():
                         await recover(conn, desk, patience.renew)
-                await drop_decided(conn, desk, self._inbox)
+                    patience.renew()
+                    await drop_decided(conn, desk, self._inbox)
             except Exception as error:
                 if is_away(error, conn):
                     raise

@@ -17,6 +17,8 @@ class StoreProxy:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._frozen = asyncio.Event()
+        self._freezing: bytes | None = None
+        self.is_frozen = False
         self.armed = False
         self.cuts = 0
 
@@ -24,6 +26,11 @@ class StoreProxy:
         """Pass nothing on any more over the lines that are open; new ones work."""
         self._frozen.set()
         self._frozen = asyncio.Event()
+        self.is_frozen = True
+
+    def freeze_at(self, words: bytes) -> None:
+        """Do so when somebody next sends a statement with these words in it."""
+        self._freezing = words
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it, or we do."""
@@ -42,6 +49,9 @@ class StoreProxy:
         frozen: asyncio.Event,
     ) -> None:
         while data := await reader.read(CHUNK):
+            if self._freezing is not None and self._freezing in data:
+                self._freezing = None
+                self.freeze()
             if frozen.is_set():
                 continue
             if self.armed and b"COMMIT" in data:

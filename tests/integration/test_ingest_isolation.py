@@ -293,11 +293,19 @@ async def test_a_full_disk_is_no_blocks_fault(
     assert [row["seq"] for row in await fetch(connection, STORED)] == [1]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(b"copy scan", id="while it stores"),
+        pytest.param(b"kind = 'release'", id="while it looks for releases"),
+    ],
+)
 async def test_a_database_that_answers_no_more_is_left(
     postgres_dsn: str,
     connection: AsyncConnection,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    words: bytes,
 ) -> None:
     monkeypatch.setattr(pipeline, "FLUSH_WITHIN_S", 0.5)
     away = counted("flushes_total", outcome="database_away")
@@ -309,10 +317,12 @@ async def test_a_database_that_answers_no_more_is_left(
         ):
             await line.put(levels(1))
             await line.drained()
-            proxy.freeze()
+            proxy.freeze_at(words)
+            bench.pipeline.wake_for_action()
             await line.put(levels(2))
             await line.drained()
 
+    assert proxy.is_frozen
     assert counted("flushes_total", outcome="database_away") > away
     assert [row["seq"] for row in await fetch(connection, STORED)] == [1, 2]
 
