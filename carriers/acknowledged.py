@@ -22,7 +22,8 @@ import aiomqtt
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import MQTTMessage
 
-from carriers.broker import BrokerError, happens_within, heed_cancellation, is_refusal
+from carriers.broker import BrokerError, is_refusal
+from carriers.waiting import happens_within, heed_cancellation
 from telemetry.tls import SSLContext, SSLSocket
 
 KEEPALIVE_S: Final = 30

@@ -12,10 +12,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from carriers.waiting import happens_within
 from edge_agent.source import KeptAside, TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
-from edge_agent.waiting import happens_within
 from telemetry.conversion import GroupConverter
 from telemetry.plan import GroupPlan
 from telemetry.quality import is_bad

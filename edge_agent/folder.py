@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
+from carriers.waiting import happens_within
 from edge_agent.folder_marks import Mark, Marks
 from edge_agent.source import Keep, TakenScan
-from edge_agent.waiting import happens_within
 from telemetry.clock import Clock
 from telemetry.complaint import Complaint
 from telemetry.logger_files.format import FileOfGroup

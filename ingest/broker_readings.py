@@ -27,14 +27,8 @@ from carriers.acknowledged import (
     Window,
     acknowledged_line,
 )
-from carriers.broker import (
-    BrokerError,
-    BrokerSettingsError,
-    BrokerUrl,
-    encryption_of,
-    password_of,
-    read_broker_settings,
-)
+from carriers.broker import BrokerError
+from carriers.broker_settings import BrokerSettingsError, BrokerUrl, read_broker_settings
 from historian import submissions
 from historian.quarantine import QuarantineWrite, write_quarantine
 from historian.submissions import SubmissionOutcome, TooManyUndecidedError
@@ -124,8 +118,8 @@ class BrokerReadings:
             # The same after a restart: the broker then has kept what came meanwhile.
             client_id=f"groundwatch-{min(self._desks)}-readings",
             username=settings.username,
-            password=password_of(settings),
-            encryption=encryption_of(settings) if self._broker.encrypted else None,
+            password=settings.password(),
+            encryption=settings.encryption() if self._broker.encrypted else None,
         )
 
     async def _listen(self, line: AcknowledgedLine) -> None:

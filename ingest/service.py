@@ -12,7 +12,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from alarms.notify.destinations import DestinationsError, read_destinations
-from carriers.broker import (
+from carriers.broker_settings import (
     BrokerSettingsError,
     read_broker_settings,
     read_broker_url,

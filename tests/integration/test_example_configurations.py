@@ -13,10 +13,10 @@ from command_lines import complaints_about
 from ruamel.yaml import YAML
 
 from alarms.notify.destinations import read_destinations
-from carriers.broker import encryption_of, password_of, read_broker_settings
+from carriers.broker_settings import BrokerSecrets, read_broker_settings
 from edge_agent.broker_access import BrokerAccess
 from edge_agent.carriers import carrier_of
-from edge_agent.settings import EdgeSettings, MqttSettings, read_settings
+from edge_agent.settings import EdgeSettings, read_settings
 from groundwatch import serve
 from telemetry.check import check_files
 from telemetry.site import BUS_KINDS
@@ -86,7 +86,7 @@ def test_the_example_of_an_edge_shows_every_setting() -> None:
         re.findall(r"^#? *(\w+) = ", (CONFIG / "edge.toml").read_text("utf-8"), re.MULTILINE)
     )
 
-    every = {*EdgeSettings.model_fields, *MqttSettings.model_fields} - {"mqtt", "clock"}
+    every = {*EdgeSettings.model_fields, *BrokerSecrets.model_fields} - {"mqtt", "clock"}
     assert shown == every
 
 
@@ -94,10 +94,10 @@ def test_the_example_of_an_edge_shows_every_setting() -> None:
 def test_centre_and_edge_read_how_to_come_into_a_broker(whole: bool, tmp_path: Path) -> None:
     settings = read_broker_settings(with_files_here("broker.toml", tmp_path, whole=whole))
 
-    assert (settings.username, password_of(settings)) == ("groundwatch", "secret")
+    assert (settings.username, settings.password()) == ("groundwatch", "secret")
     assert settings.take_readings
     assert (settings.certificate_file is not None) == whole
-    encryption_of(settings)
+    settings.encryption()
     if whole:
         assert None not in settings.model_dump().values()  # It shows every setting.
 
