@@ -8,6 +8,7 @@ from house.our_files import ROOT, name_of
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+PATH = re.compile(r"`([a-z_]+/[\w./@-]+\.(?:py|toml|yaml|conf|env|md|sh|sql|ts|tsx))`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -31,6 +32,12 @@ def leads_somewhere(document: Path, link: str) -> bool:
 def test_links_lead_somewhere(document: Path) -> None:
     links = LINK.findall(document.read_text(encoding="utf-8"))
     assert [one for one in links if not leads_somewhere(document, one)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = PATH.findall(document.read_text(encoding="utf-8"))
+    assert [one for one in named if not (ROOT / one).exists()] == []
 
 
 def test_a_chinese_page_leads_to_chinese_pages_where_there_are_some() -> None:
