@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from telemetry.clock import instant_us
+from telemetry.clock import instant_us, real_monotonic_s
 from telemetry.logger_files.format import LoggerFormat
 from telemetry.logger_files.header import Wanted
 from telemetry.logger_files.reader import LoggerReader, LoggerRows, UnreadableFileError
@@ -274,6 +274,20 @@ def test_an_hour_that_never_was_is_refused_or_counts_on() -> None:
     assert refused.number.tolist() == [[1.0], [3.0]]
     assert "'2015-03-08 02:30:00' never was" in complaints(reader)[0]
     assert [one[11:16] for one in instants(shifted)] == ["09:59", "10:30", "10:00"]
+
+
+def test_many_rows_that_never_were_are_refused_as_fast_as_others_are_read() -> None:
+    """Ten rows a second, and a logger that does not know the hour: each row is looked at once."""
+    rows = ["2015-03-08 01:59:00"] + ["2015-03-08 02:30:00"] * 30_000 + ["2015-03-08 03:00:00"]
+    began_s = real_monotonic_s()
+
+    read_rows, reader = read(
+        "".join(f"{one},1\n" for one in rows), form(time={"zone": "America/Los_Angeles"})
+    )
+
+    assert [one[11:16] for one in instants(read_rows)] == ["09:59", "10:00"]
+    assert reader.bad_lines == 30_000
+    assert real_monotonic_s() - began_s < 20.0  # Looking back over all of them took a minute.
 
 
 def test_a_fixed_offset_is_kept_all_the_year_round() -> None:
