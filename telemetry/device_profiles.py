@@ -107,8 +107,9 @@ def profiles_used(root: Node) -> list[str]:
 def with_profiles(root: Node) -> dict[str, Any]:
     """Lay a site out plainly, with every profile that it needs in itself."""
     plain: dict[str, Any] = root.plain()
+    own = [one.plain() for one in _items(_child(root, "profiles"))]
     shipped = [_shipped(name).plain() for name in profiles_used(root)]
-    return {**plain, "profiles": [*plain.get("profiles", []), *shipped]}
+    return {**plain, "profiles": [*own, *shipped]}
 
 
 def _fill_channel(

@@ -73,24 +73,20 @@ def text_of_site_file(path: Path | str) -> str:
 
 def read_site_text(text: str, source_name: str) -> Site:
     """Read the text of a site file; `source_name` is what complaints call it."""
-    try:
-        root, complaints = read_yaml(text, source_name)
-        complaints += fill_from_profiles(root, source_name)
-    except YamlError as error:
-        raise SiteFileError(error.complaints) from None
-    site, found = _Reading(source_name, root).outcome()
-    complaints += found
-    if complaints or site is None:
-        raise SiteFileError(complaints)
-    return site
+    return _site_in(_tree_of(text, source_name), source_name)
+
+
+def read_and_keep(path: Path | str) -> tuple[Site, str]:
+    """Read a site file; return also what to store, for recovery reads it again years later."""
+    text, source_name = text_of_site_file(path), str(path)
+    tree = _tree_of(text, source_name)
+    document = _self_contained(text, tree[0])  # Before the tree is filled from profiles.
+    return _site_in(tree, source_name), document
 
 
 def self_contained(text: str, source_name: str) -> str:
     """Write a good site file so that it means the same when shipped profiles have changed."""
-    root, _ = read_yaml(text, source_name)
-    if not profiles_used(root):
-        return text
-    return json.dumps(with_profiles(root), ensure_ascii=False, indent=1)
+    return _self_contained(text, read_yaml(text, source_name)[0])
 
 
 def site_schema() -> dict[str, Any]:
@@ -248,6 +244,32 @@ def _ids_in(node: Node) -> set[str]:
             if "id" in content and isinstance(content["id"].node.content, str):
                 found.add(content["id"].node.content)
     return found
+
+
+def _tree_of(text: str, source_name: str) -> tuple[Node, list[Complaint]]:
+    try:
+        return read_yaml(text, source_name)
+    except YamlError as error:
+        raise SiteFileError(error.complaints) from None
+
+
+def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> Site:
+    root, complaints = tree
+    try:
+        complaints += fill_from_profiles(root, source_name)
+    except YamlError as error:
+        raise SiteFileError(error.complaints) from None
+    site, found = _Reading(source_name, root).outcome()
+    complaints += found
+    if complaints or site is None:
+        raise SiteFileError(complaints)
+    return site
+
+
+def _self_contained(text: str, root: Node) -> str:
+    if not profiles_used(root):
+        return text
+    return json.dumps(with_profiles(root), ensure_ascii=False, indent=1)
 
 
 def _refused(source_name: str, message: str, allowed: str, line: int = 0) -> SiteFileError:
