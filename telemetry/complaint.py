@@ -10,7 +10,7 @@ LISTED_MAX = 40  # A complaint is read by a person, and there may be thousands o
 def listed(words: Collection[object]) -> str:
     """Name what is allowed, but not all of very much.
 
-    >>> listed(["a", "b"]), listed(range(1000))[-22:]
+    >>> listed(["a", "b"]), listed(range(1000))[-21:]
     ('a, b', '38, 39 and 960 others')
     """
     more = len(words) - LISTED_MAX
