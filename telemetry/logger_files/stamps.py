@@ -27,7 +27,7 @@ _OTHERS: Final = {
     "f": "[0-9]{1,9}",
     "p": "[AaPp][Mm]|上午|下午",
     "b": "[A-Za-z]{3}",
-    "z": r"[Zz]|[+-][0-9]{2}:?[0-9]{2}",
+    "z": r"[Zz]|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9]",
 }
 _DATES: Final = (
     {"Y", "m", "d"},
@@ -116,8 +116,9 @@ class StampPattern:
 
 
 def _unix(text: str, unit_us: int) -> int:
-    whole, _, fraction = text.partition(".")
-    return int(whole) * unit_us + round(float(f"0.{fraction or 0}") * unit_us)
+    whole, _, fraction = text.lstrip("+-").partition(".")
+    us = int(whole) * unit_us + round(float(f"0.{fraction or 0}") * unit_us)
+    return -us if text.startswith("-") else us
 
 
 def _instants(fields: dict[str, tuple[str, ...]]) -> tuple[Instants, Bools]:

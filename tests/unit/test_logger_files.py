@@ -11,6 +11,7 @@ from telemetry.clock import instant_us, real_monotonic_s
 from telemetry.logger_files.format import LoggerFormat
 from telemetry.logger_files.header import Wanted
 from telemetry.logger_files.reader import LoggerReader, LoggerRows, UnreadableFileError
+from telemetry.logger_files.stamps import StampPattern
 
 TOA5 = """"TOA5","dam","CR1000X","12345","CR1000X.Std.05","CPU:dam.CR1X","4711","Table1"
 "TIMESTAMP","RECORD","Level_Avg","BattV_Min"
@@ -288,6 +289,21 @@ def test_many_rows_that_never_were_are_refused_as_fast_as_others_are_read() -> N
     assert [one[11:16] for one in instants(read_rows)] == ["09:59", "10:00"]
     assert reader.bad_lines == 30_000
     assert real_monotonic_s() - began_s < 20.0  # Looking back over all of them took a minute.
+
+
+def test_an_offset_that_no_clock_has_is_no_stamp() -> None:
+    stamps = [f"2025-07-01 00:00:00{one}" for one in ("+08:00", "-0330", "+25:00", "+08:75")]
+
+    at_us, bad = StampPattern("%Y-%m-%d %H:%M:%S%z").read(stamps)
+
+    assert bad.tolist() == [False, False, True, True]
+    assert at_us[0] == instant_us(datetime(2025, 6, 30, 16, tzinfo=UTC))
+
+
+def test_a_fraction_counts_away_from_zero_before_1970_too() -> None:
+    at_us, _ = StampPattern("unix_s").read(["-1.5", "+1.5"])
+
+    assert at_us.tolist() == [-1_500_000, 1_500_000]
 
 
 def test_a_fixed_offset_is_kept_all_the_year_round() -> None:
