@@ -77,16 +77,20 @@ def read_site_text(text: str, source_name: str) -> Site:
 
 
 def read_and_keep(path: Path | str) -> tuple[Site, str]:
-    """Read a site file; return also what to store, for recovery reads it again years later."""
-    text, source_name = text_of_site_file(path), str(path)
+    """Read a site file; return also what to store of it, which is read again years later."""
+    return keep_text(text_of_site_file(path), str(path))
+
+
+def keep_text(text: str, source_name: str) -> tuple[Site, str]:
+    """Read the text of a site file; return also one that means the same when profiles change.
+
+    Profiles that come with Groundwatch may: of a site that names some, all of them are written out.
+    """
     tree = _tree_of(text, source_name)
-    document = _self_contained(text, tree[0])  # Before the tree is filled from profiles.
+    document = text
+    if profiles_used(tree[0]):  # Asked before the tree is filled from them.
+        document = json.dumps(with_profiles(tree[0]), ensure_ascii=False, indent=1)
     return _site_in(tree, source_name), document
-
-
-def self_contained(text: str, source_name: str) -> str:
-    """Write a good site file so that it means the same when shipped profiles have changed."""
-    return _self_contained(text, read_yaml(text, source_name)[0])
 
 
 def site_schema() -> dict[str, Any]:
@@ -264,12 +268,6 @@ def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> Site:
     if complaints or site is None:
         raise SiteFileError(complaints)
     return site
-
-
-def _self_contained(text: str, root: Node) -> str:
-    if not profiles_used(root):
-        return text
-    return json.dumps(with_profiles(root), ensure_ascii=False, indent=1)
 
 
 def _refused(source_name: str, message: str, allowed: str, line: int = 0) -> SiteFileError:
