@@ -306,6 +306,19 @@ def test_a_fraction_counts_away_from_zero_before_1970_too() -> None:
     assert at_us.tolist() == [-1_500_000, 1_500_000]
 
 
+@pytest.mark.parametrize("digits", ["999999999999999", "1766000000000", "-999999999999999"])
+def test_an_instant_counted_in_another_unit_is_one_bad_line(digits: str) -> None:
+    text = f"1766000000,1\n{digits},2\n1766000060,3\n"
+
+    rows, reader = read(text, form(time={"format": "unix_s"}))
+
+    assert rows.number.tolist() == [[1.0], [3.0]]
+    assert (
+        f"f:2:1: column 0 (time): '{digits}' is no stamp of the form unix_s"
+        in (complaints(reader)[0])
+    )
+
+
 def test_a_fixed_offset_is_kept_all_the_year_round() -> None:
     rows, _ = read("2015-07-01 00:00:00,1\n", form(time={"zone": "-08:00"}))
 
