@@ -24,6 +24,8 @@ from groundwatch_identity import (
 )
 from ingest.quarantine_command import app as quarantine
 
+OURS = ("telemetry", "historian", "ingest", "alarms", "api", "carriers", "edge_agent", "simulators")
+
 app = typer.Typer(
     name="groundwatch",
     help="Watch the ground at mines: from the instrument to the alarm.",
@@ -319,12 +321,12 @@ def configure_log() -> None:
 
 
 def main() -> None:
-    """Run the command line; a database that can't be reached is a sentence, not a traceback."""
+    """Run the command line; what a user can mend is told in a sentence, not by a traceback."""
     configure_log()
     try:
         app()
     except Exception as error:
-        told = _about_database(error)
+        told = _about_database(error) or _about_missing_part(error)
         if told is None:
             raise
         typer.echo(told, err=True)
@@ -340,6 +342,19 @@ def _about_database(error: Exception) -> str | None:
     return (
         f"The database can't be used: {reason[0] if reason else type(error).__name__}\n"
         "Remedy: check --dsn (or GROUNDWATCH_DSN), and that the database runs and lets us in."
+    )
+
+
+def _about_missing_part(error: Exception) -> str | None:
+    """Say which part is to be installed, if that is what ended us; None if it was not."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    if error.name.partition(".")[0] in OURS:
+        return None  # A mistake of ours, whose traceback is wanted.
+    return (
+        f"This command needs the Python package of '{error.name}', which is not installed.\n"
+        "Remedy: pip install 'groundwatch[server]' at a centre, 'groundwatch[edge]' at an edge, "
+        "'groundwatch[edge,server]' for demonstrations."
     )
 
 

@@ -45,6 +45,15 @@ PART_READINGS = 50_000
 # A stretch without scans breaks the line when it is longer than so many periods: after as
 # many, a group counts as silent too.
 GAP_PERIODS = 3
+# Why there is no number at all, good or bad: of such a slot another scan may know more.
+NOTHING_CAME = (
+    Quality.NO_VALUE,
+    Quality.NO_REPLY,
+    Quality.DEVICE_ERROR,
+    Quality.NO_CONNECTION,
+    Quality.NOT_FINITE,
+    Quality.NO_VALUE_CODE,
+)
 
 latest = read_latest
 
@@ -60,7 +69,7 @@ async def history(
 ) -> Series:
     """Return a channel's readings in [from, to): at most so many points, extremes among them.
 
-    Where scans contradict each other the first one to arrive counts, marked as a conflict.
+    Where scans contradict each other the first number to arrive counts, marked as a conflict.
     Bad readings are NaN, and so are stretches in which no scan came.
     """
     span_us = range(from_us, max(from_us, to_us))
@@ -79,17 +88,21 @@ async def history(
 
 
 def first_revisions(series: Series) -> Series:
-    """Keep the first of the readings that stand at one instant, marked if another one differs.
+    """Keep of each instant the first reading that came, marked if another one differs.
 
-    A scan contradicts another as a whole; of its channels most may say the same.
+    A scan contradicts another as a whole; of its channels most may say the same, and some may
+    stand in the later one alone.
     """
-    first = np.concatenate([[True], np.diff(series.time_us) != 0])[: len(series)]
-    if first.all():
+    is_first = np.concatenate([[True], np.diff(series.time_us) != 0])[: len(series)]
+    if is_first.all():
         return series
-    later = np.flatnonzero(~first)
-    counts = np.maximum.accumulate(np.where(first, np.arange(len(series)), 0))[later]
-    differs = ~np.isnan(series.value[later]) & (series.value[later] != series.value[counts])
-    contradicted = counts[differs & ~is_bad(series.quality[counts])]
+    instant = np.cumsum(is_first) - 1
+    came = np.flatnonzero(~np.isin(series.quality, NOTHING_CAME))
+    first = np.flatnonzero(is_first)
+    first[instant[came[::-1]]] = came[::-1]  # Backwards, so that the first is written last.
+    beside = first[instant]
+    differs = ~np.isnan(series.value) & (series.value != series.value[beside])
+    contradicted = beside[differs & ~is_bad(series.quality[beside])]
     quality = series.quality.copy()
     quality[contradicted] = Quality.CONFLICT
     return Series(series.time_us[first], series.value[first], quality[first])

@@ -81,6 +81,44 @@ async def test_a_contradicted_reading_is_marked(connection: AsyncConnection, sit
     assert series.quality.tolist() == [0, Quality.CONFLICT]
 
 
+async def test_what_only_a_contradicting_scan_has_measured_is_shown(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    nothing, dead = int(Quality.NO_VALUE), int(Quality.NO_REPLY)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, NAN, NAN]], quality=[[0, nothing, dead]]),
+        scans([[2.0, 5.0, 6.0]]),
+        scans([[3.0, 7.0, 6.0]]),
+    )
+
+    first, second, third = [
+        await history(connection, site_id, 1, slot, ROOM.start, ROOM.stop, 100) for slot in range(3)
+    ]
+
+    assert (first.value.tolist(), first.quality.tolist()) == ([1.0], [Quality.CONFLICT])
+    assert (second.value.tolist(), second.quality.tolist()) == ([5.0], [Quality.CONFLICT])
+    assert (third.value.tolist(), third.quality.tolist()) == ([6.0], [Quality.GOOD])
+
+
+async def test_a_bad_reading_that_came_first_is_not_replaced(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    bad = int(Quality.ELECTRICAL)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, 99.0]], value=[[1.0, NAN]], quality=[[0, bad]]),
+        scans([[2.0, 5.0]]),
+    )
+
+    series = await history(connection, site_id, 1, 1, ROOM.start, ROOM.stop, 100)
+
+    np.testing.assert_array_equal(series.value, [NAN])
+    assert series.quality.tolist() == [bad]
+
+
 async def test_a_stretch_without_scans_breaks_the_line(
     connection: AsyncConnection, site_id: int
 ) -> None:
