@@ -1,6 +1,7 @@
 """The command line: one sub-command per service; the only place that wires rooms together."""
 
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -317,7 +318,19 @@ def configure_log() -> None:
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    structlog.configure(processors=[*before_rendering, renderer])
+    structlog.configure(processors=[*before_rendering, _without_controls, renderer])
+
+
+def _without_controls(
+    _logger: object, _method: str, entry: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Escape what a device, a broker or a file name could do to the terminal that shows a log."""
+    return {
+        name: said
+        if name in {"exception", "stack"} or not isinstance(said, str) or said.isprintable()
+        else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+        for name, said in entry.items()
+    }
 
 
 def main() -> None:

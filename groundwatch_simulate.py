@@ -112,7 +112,12 @@ def simulate(
 def _write_sites(edges: int, channels: int, folder: Path) -> None:
     from simulators.load_numbers import write_load_sites
 
-    for path in write_load_sites(edges, channels, folder):
+    try:
+        written = write_load_sites(edges, channels, folder)
+    except OSError as error:
+        typer.echo(f"The site files can't be written into {folder}: {error.strerror}.", err=True)
+        raise typer.Exit(2) from error
+    for path in written:
         typer.echo(path)
     raise typer.Exit(0)
 

@@ -255,9 +255,12 @@ async def acknowledged_line(
     line = AcknowledgedLine(client, window)
     try:
         await client.__aenter__()
-    except aiomqtt.MqttError as error:
+    except (aiomqtt.MqttError, ValueError) as error:  # The last from a host that is no name.
         line.close()
         raise BrokerError(_words(error)) from error
+    except BaseException:  # Or the socket of a connection half made stays.
+        line.close()
+        raise
     watching = asyncio.create_task(line.watch(), name="watch broker")
     window.on_room = line.resume
     try:

@@ -206,3 +206,10 @@ async def test_aiomqtt_alone_would_acknowledge_at_once(broker: Broker) -> None:
     async with plain() as client:
         await publish(broker, "b")
         assert (await anext(client.messages)).payload == b"b"
+
+
+async def test_a_host_that_is_no_name_is_told_like_one_that_is_not_there() -> None:
+    """Anything else would end the whole edge agent."""
+    with pytest.raises(BrokerError, match="label empty"):
+        async with acknowledged_line(BrokerAddress("a..b", 1883, "edge-under-test"), Window()):
+            pass

@@ -372,3 +372,22 @@ async def speak(bench: IngestBench, request: Request) -> Enrolled | Declined:
 
 def request_for_a_certificate() -> str:
     return _csr(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "authority.pem can't be read"),
+        (b"\x30\x82\x01\xff", "authority.pem can't be used"),
+        ("# 矿山的证书\n".encode(), "can't be reached"),  # A remark does no harm.
+    ],
+)
+def test_what_is_wrong_with_a_given_authority_is_told(
+    ca: own_authority.Ca, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    given = tmp_path / "authority.pem"
+    if content is not None:
+        given.write_bytes(content + ca.certificate.read_bytes() * content.startswith(b"#"))
+    code = str(Code("1" * 16, "s" * 27, None))
+    with pytest.raises(NotEnrolledError, match=said):
+        enrol(Enrolment("wss://127.0.0.1:1", code, tmp_path / "box", authority=given))
