@@ -23,7 +23,7 @@ SHORT = "--short"
 SEED_BYTES_MAX = 1 << 16
 
 
-def mutator_of(target: Target) -> Callable[[bytes, int, int], bytes] | None:
+def mutator_of(target: Target, seeds: Sequence[bytes]) -> Callable[[bytes, int, int], bytes] | None:
     """Let libFuzzer change bytes every fourth time, and the target what they mean otherwise.
 
     Every sixth time it begins again with a seed: what is refused is read so fast, and in so many
@@ -32,7 +32,7 @@ def mutator_of(target: Target) -> Callable[[bytes, int, int], bytes] | None:
     inner = target.mutated
     if inner is None:
         return None
-    seeds = [seed for seed in target.seeds() if len(seed) < SEED_BYTES_MAX]
+    small = [seed for seed in seeds if len(seed) < SEED_BYTES_MAX]
 
     def change(data: bytes) -> bytes:
         return bytes(atheris.Mutate(data, len(data) + 32))
@@ -40,7 +40,7 @@ def mutator_of(target: Target) -> Callable[[bytes, int, int], bytes] | None:
     def mutate(data: bytes, size_max: int, seed: int) -> bytes:
         chance = random.Random(seed)
         if chance.randrange(6) == 0:
-            data = chance.choice(seeds)
+            data = chance.choice(small)
         made = data if chance.randrange(4) == 0 else inner(data, chance, change)
         return bytes(atheris.Mutate(data, size_max)) if made == data else made[:size_max]
 
@@ -53,7 +53,7 @@ def counting(target: Target, ledger: Ledger) -> Callable[[bytes], None]:
     return lambda data: count(read(data))
 
 
-def prepared(name: str, target: Target, folder: Path) -> list[str]:
+def prepared(name: str, target: Target, seeds: Sequence[bytes], folder: Path) -> list[str]:
     """Put seeds and words where libFuzzer finds them; return the options that say so."""
     corpus, findings, words = (
         folder / "corpus" / name,
@@ -62,7 +62,7 @@ def prepared(name: str, target: Target, folder: Path) -> list[str]:
     )
     for one in (corpus, findings):
         one.mkdir(parents=True, exist_ok=True)
-    for seed in target.seeds():
+    for seed in seeds:
         (corpus / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
     lines = ['"{}"\n'.format("".join(f"\\x{byte:02x}" for byte in word)) for word in target.words]
     words.write_text("".join(lines) or "# no words\n", encoding="ascii")
@@ -77,17 +77,18 @@ def prepared(name: str, target: Target, folder: Path) -> list[str]:
 def fuzz(name: str, target: Target, options: Sequence[str]) -> None:
     """Hand everything over to libFuzzer, which does not come back."""
     read: Callable[[bytes], object] = target.read
+    seeds = list(target.seeds())
     kept = [one for one in options if not one.startswith((FOLDER, SHORT))]
     if folders := [one.removeprefix(FOLDER) for one in options if one.startswith(FOLDER)]:
         folder = Path(folders[0])
-        kept += prepared(name, target, folder)
+        kept += prepared(name, target, seeds, folder)
         read = counting(target, Ledger(folder / f"{name}.ledger", target.outcomes))
         if SHORT in options:
             kept.append(f"-runs={target.short_runs}")
         log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
-    mutator = mutator_of(target)
+    mutator = mutator_of(target, seeds)
     further = {} if mutator is None else {"custom_mutator": mutator}
     atheris.Setup([sys.argv[0], *kept], read, **further)
     atheris.Fuzz()

@@ -85,11 +85,21 @@ def number_in(register: Register, words: Any) -> float:
             return {key.strip(): number for key, number in register.texts.items()}.get(
                 text, math.nan
             )
-        try:
-            return float(text) if set(text) <= set("+-.0123456789eE") else math.nan
-        except ValueError:
-            return math.nan
+        return decimal(text)
     return float(struct.unpack(f">{FORMATS[register.type]}", content)[0])
+
+
+def decimal(text: str) -> float:
+    """A number in digits, whose exponent has three of them at most."""
+    if (
+        not set(text) <= set("+-.0123456789eE")
+        or len(text.lower().partition("e")[2].lstrip("+-")) > 3
+    ):
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def place(here: RegisterMap, register: Register) -> int:

@@ -50,18 +50,17 @@ def packed(content: bytes, **how: bool) -> bytes:
     return PREFIX.pack(b"GWB", 1, len(frame)) + frame
 
 
-def bomb(size: int, *, tells: bool) -> bytes:
-    """Zeros by the gigabyte, in a frame that tells its size or hides it."""
-    packer = zstandard.ZstdCompressor(level=1).compressobj(size=size if tells else -1)
-    zeros = bytes(1 << 20)
-    frame = b"".join([*(packer.compress(zeros) for _ in range(size >> 20)), packer.flush()])
+def bomb(size: int, *, told: int | None) -> bytes:
+    """Zeros by the gigabyte, in a frame that tells how many there are, lies about it, or hides it.
+
+    Written by hand (RFC 8878, clause 3.1.1): a window of 128 KiB, and blocks that repeat a byte.
+    """
+    block = 1 << 17
+    head = b"\x28\xb5\x2f\xfd" + (b"\x00\x38" if told is None else b"\x80\x38" + SIZE.pack(told))
+    repeated = (block << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    last = (block << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
+    frame = head + repeated * (size // block - 1) + last
     return PREFIX.pack(b"GWB", 1, len(frame)) + frame
-
-
-def lying(data: bytes) -> bytes:
-    """A frame of zstd that tells less than it holds: a size of four bytes, made small."""
-    at = data.find(b"\x28\xb5\x2f\xfd") + 5
-    return data[:at] + SIZE.pack(1 << 16) + data[at + 4 :]
 
 
 def seeds() -> Iterator[bytes]:
@@ -71,9 +70,9 @@ def seeds() -> Iterator[bytes]:
         for worst in (0, 110):
             quality = np.full(raw.shape, worst, np.int16)
             yield encode_block(ScanBlock("mine", "levels", 7, at_us, at_us, raw, quality))
-    yield bomb(1 << 30, tells=True)
-    yield bomb(1 << 30, tells=False)
-    yield lying(bomb(64 << 20, tells=True))
+    yield bomb(1 << 30, told=1 << 30)
+    yield bomb(1 << 30, told=None)
+    yield bomb(1 << 30, told=1 << 16)
     yield encode_unread(unread("bus", "dam/1", 1, "it is no JSON", b"{"))
     yield PREFIX.pack(b"GWB", 2, 0)
     yield bytes((1 << 20) + 1)
