@@ -21,7 +21,7 @@ MEMORY_MIB: Final = 1_024
 LAP_S: Final = 600
 KINDS: Final = ("crash", "timeout", "oom", "leak")
 _STATUS: Final = re.compile(r"^#(\d+)\s.*?\bcov: (\d+)", re.MULTILINE)
-_EXCEPTION: Final = "=== Uncaught Python exception"
+_EXCEPTION: Final = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True, slots=True)

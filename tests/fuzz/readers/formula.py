@@ -60,7 +60,14 @@ def seeds() -> Iterator[bytes]:
     for text in (
         *("a - b", "pond * g + k", "a if pond > 3 and not b else -b", "min(a, b, 3) ** 2 % 7"),
         *("atan2(a, b) + hypot(a, b)", "1e308 * 10", "(a < b) + (a >= b) + (a == b) + (a != b)"),
-        *("a or b", "9 ** 9 ** 9 ** 9", "(" * 200 + "a" + ")" * 200, "-" * 499 + "a", "a\n+ b"),
+        *(
+            "a ** 0 + 1 ** b",
+            "a or b",
+            "9 ** 9 ** 9 ** 9",
+            "(" * 200 + "a" + ")" * 200,
+            "-" * 499 + "a",
+            "a\n+ b",
+        ),
         *("__import__('os')", "a.b", "a[0]", "lambda: a", "a < b < 3", "[a for a in b]", "f'{a}'"),
         *("1_000 * 0x1f", "1if a else b", "a # b", "True", "1j", "(a := b)", "9" * 500, "水", "№"),
     ):
