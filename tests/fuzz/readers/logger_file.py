@@ -12,6 +12,8 @@ from logger_file_fuzz import read as read_rows
 from telemetry.logger_files.format import LoggerFormat
 from telemetry.logger_files.header import Wanted
 
+# Instants that every part of the product can say: years 1 to 9999, less a day for offsets.
+EARLIEST_US, LATEST_US = -62_135_510_400_000_000, 253_402_214_400_000_000
 TSV = (
     b"# site 7\n2025-07-01\t00:00\t1,5\t 3\n2025-07-01\t00:15\t\t-9999\n2025-06-30\t23:00\t2\t1e3\n"
 )
@@ -54,6 +56,29 @@ EXAMPLES: list[tuple[bytes, dict[str, Any], list[Wanted]]] = [
         },
         [Wanted(1, "a")],
     ),
+    (
+        b"1751328000.25,1\n1751328060,2\n-1.5,3\n",
+        {"time": {"format": "unix_s"}},
+        [Wanted(1, "a")],
+    ),
+    (
+        b"1/11/26 1:30:05.5 AM;1'234.5\n1/11/26 01:30:05.25 PM;1\n",
+        {
+            "delimiter": "semicolon",
+            "thousands": "apostrophe",
+            "time": {
+                "format": "%d/%m/%y %I:%M:%S.%f %p",
+                "zone": "America/New_York",
+                "ambiguous": "later",
+            },
+        },
+        [Wanted(1, "a")],
+    ),
+    (
+        b"2 Nov 2025 1:30,,1\n2 Nov 2025 1:45,x,2\n2 Nov 2025 1:00,,3\n",
+        {"time": {"format": "%d %b %Y %H:%M", "zone": "America/New_York"}},
+        [Wanted(2, "a")],
+    ),
 ]
 DESCRIBED = [(LoggerFormat.model_validate(keys), wanted) for _, keys, wanted in EXAMPLES]
 
@@ -74,6 +99,7 @@ def read(data: bytes) -> str:
             getattr(whole[0], name), getattr(cut[0], name), equal_nan=name == "number"
         ), name
     assert np.isnan(whole[0].number[whole[0].empty]).all()
+    assert ((whole[0].at_us > EARLIEST_US) & (whole[0].at_us < LATEST_US)).all()
     if whole[1]:
         return "complaints"
     return "accepted" if len(whole[0]) else "empty"
@@ -116,15 +142,8 @@ def mutated(data: bytes, chance: random.Random, change: Change) -> bytes:
 WORDS = (
     *(b"NAN", b'"NAN"', b"-9999", b"kein Wert", b"inf", b"1e400", b"1.234,5", b"1_0", b"\0"),
     *(b"26.10.2025 02:30", b"30.03.2025 02:30", b"2025-02-29 00:00:00", b"9999-12-31 23:59:59"),
-    *(
-        b"0001-01-01 00:00:00",
-        b"24:00",
-        b"\xef\xbb\xbf",
-        b"\xff\xfe",
-        b'""',
-        b"\xe6\xb0\xb4",
-        b"366",
-    ),
+    *(b"0001-01-01T00:00:00+14:00", b"0001-01-01 00:00:00", b"24:00", b"12:00 AM", b"31 Feb"),
+    *(b"\xef\xbb\xbf", b"\xff\xfe", b'""', b"\xe6\xb0\xb4", b"366", b"9" * 15, b"-0.5"),
 )
 TARGET = Target(
     read=read,
