@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from fuzz.target import Change, Target, check_sentence
 
-from telemetry.formula import FUNCTIONS, FormulaError, parse, why_not_a_name
+from telemetry.formula import CHARACTERS_MAX, FUNCTIONS, FormulaError, parse, why_not_a_name
 
 NAMES = ("a", "b", "pond")
 CONSTANTS = {"g": 9.81, "k": -0.5}
@@ -20,7 +20,7 @@ COLUMNS = {
 
 def read(data: bytes) -> str:
     text = text_of(data)
-    for word in text.split()[:3]:
+    for word in text[:CHARACTERS_MAX].split()[:3]:
         reason = why_not_a_name(word)
         if reason is None:
             assert parse(word, [word]).evaluate({word: [1.5]}).tolist() == [1.5]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fuzz.dice import Dice
 from fuzz.target import Target
-from modbus_fuzz import Tally, any_reply, decoded, mutated
+from modbus_fuzz import Tally, any_reply, decoded, justifies, mutated
 
 
 def read(data: bytes) -> str:
@@ -16,7 +16,9 @@ def read(data: bytes) -> str:
     sent = reply.frame if is_whole else mutated(reply, chance)
     values, outcome, came = decoded(reply, sent, chance)
     line = "rtu" if as_rtu else "tcp"
-    tally.judge(reply, came, values, outcome)  # Asserts that the bytes justify the values.
+    tally.judge(reply, came, values, outcome)
+    # Also the right values, if they came in an answer with something wrong about it.
+    assert values is None or justifies(reply, came, values), (reply, came.hex(), values)
     assert not is_whole or values == reply.values(reply.data), "a right answer was refused"
     return f"{line} {outcome}"
 
