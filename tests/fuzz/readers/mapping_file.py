@@ -68,6 +68,12 @@ def check_complaints(complaints: list[Complaint], text: str) -> None:
         check_sentence(one.message)
 
 
+def check_refusal(told: str) -> None:
+    """A file may be other than its mapping says; what the mapping alone shows was told before."""
+    check_sentence(told, "f:")
+    assert "no row of names" not in told
+
+
 def use(mapping: MappingPlan) -> None:
     """Read a file by every entry: rows, or complaints about the file."""
     mapping.of_file(Path("a.csv"))
@@ -77,7 +83,7 @@ def use(mapping: MappingPlan) -> None:
             rows = reader.feed(FILE)
             reader.finish()
         except UnreadableFileError as error:
-            check_sentence(error, "f:")
+            check_refusal(str(error))
             continue
         for group in entry.groups:
             assert scans_of(rows, group).raw.shape[1] == group.plan.slot_count

@@ -124,14 +124,12 @@ def any_register(chance: Dice) -> dict[str, Any]:
     table = chance.choice((None, "holding", "input", "coil", "discrete"))
     is_bit = table in {"coil", "discrete"}
     type_ = None if is_bit and chance.randrange(8) else chance.choice(TYPES)
-    address = chance.choice((chance.randrange(64), chance.randrange(65_537)))
-    one: dict[str, Any] = {"address": address, "table": table, "type": type_}
-    if chance.randrange(4) == 3:
-        one["number"] = one.pop("address") + chance.randrange(2)
-    if not is_bit and (type_ == "bit" or chance.randrange(16) == 15):
-        one["bit"] = chance.randrange(17)
-    if type_ == "text" or chance.randrange(32) == 31:
-        one["length"] = chance.randrange(34)
+    address = chance.choice((chance.randrange(64),) * 3 + (65_536 - chance.randrange(6),))
+    one: dict[str, Any] = {"table": table, "type": type_, **any_place(chance, address, table)}
+    if not is_bit and type_ == "bit":
+        one["bit"] = chance.randrange(16)
+    if type_ == "text":
+        one["length"] = 1 + chance.randrange(32)
         if chance.randrange(3) == 2:
             one["texts"] = {"RUN": 1.0, " STOP ": 0.0, "\x00": 5.0}
     if not is_bit and type_ != "bit":
@@ -139,7 +137,26 @@ def any_register(chance: Dice) -> dict[str, Any]:
     one["no_value"] = chance.choice(NO_VALUES)
     one["scale"] = chance.choice((1.0, 0.1, -2.0, 1e300, 0.0))
     one["offset"] = chance.choice((0.0, -40.0, 1e300))
-    return {key: value for key, value in one.items() if value is not None}
+    mistake = chance.choice((None,) * 9 + MISTAKES)
+    return {key: value for key, value in {**one, **(mistake or {})}.items() if value is not None}
+
+
+def any_place(chance: Dice, address: int, table: str | None) -> dict[str, Any]:
+    """The same place in one of the three ways to write it."""
+    way = chance.randrange(4)
+    if way == 3:
+        digit = {"coil": 0, "discrete": 1, "input": 3}.get(str(table), 4)
+        return {"reference": f"{digit}{address + 1:05d}"}
+    return {"number": address + 1} if way == 2 else {"address": address}
+
+
+MISTAKES: tuple[dict[str, Any] | None, ...] = (
+    *({"bit": 16}, {"bit": 3}, {"length": 33}, {"length": 2}, {"texts": {"A": 1.0}}),
+    *({"type": "bit"}, {"type": "text"}, {"type": "uint16"}, {"byte_order": "DCBA"}),
+    *({"number": 1}, {"address": 1}, {"reference": "20001"}, {"reference": "40000"}),
+    *({"table": "input"}, {"table": "coil"}, {"scale": float("nan")}, {"no_value": [0.0] * 17}),
+    *({"address": None}, {"number": None}, {"length": None}, {"bit": None}),
+)
 
 
 def seeds() -> Iterator[bytes]:
