@@ -16,7 +16,7 @@ from typing import Final
 # The reader's name is that of its module in `readers`.
 NAMES: Final = tuple(sorted(path.stem for path in (Path(__file__).parent / "readers").glob("*.py")))
 # Ours; what others wrote is exercised, but not measured.
-INSTRUMENTED: Final = ("telemetry", "edge_agent", "api")
+INSTRUMENTED: Final = ("telemetry", "edge_agent", "ingest", "api")
 SENTENCE_MAX: Final = 8_000
 
 Change = Callable[[bytes], bytes]  # Some change to bytes, as libFuzzer makes it.
