@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,12 +65,12 @@ class Outcome:
         return "\n".join([shown, *commands])
 
 
-def why_not() -> str | None:
+def why_not(machine: Mapping[str, str] | None = None) -> str | None:
     """Say why atheris is not here; None where it has a wheel, so that it must be here."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = map(Requirement, settings["dependency-groups"]["dev"])
     marker = next(one.marker for one in wanted if one.name == "atheris")
-    if marker is None or marker.evaluate():
+    if marker is None or marker.evaluate(dict(machine or {})):
         return None
     return f"atheris has no wheel for this machine and Python ({marker}): NOTHING IS FUZZED WITH IT"
 

@@ -9,7 +9,7 @@ from fuzz.running import environment, run, run_shortly, why_not
 from fuzz.target import NAMES
 
 NOT_HERE = why_not()
-pytestmark = pytest.mark.skipif(NOT_HERE is not None, reason=NOT_HERE or "")
+with_atheris = pytest.mark.skipif(NOT_HERE is not None, reason=NOT_HERE or "")
 
 READERS = {
     "site_file", "mapping_file", "device_profile", "json_message", "submission", "sparkplug",
@@ -18,6 +18,7 @@ READERS = {
 }  # fmt: skip
 
 
+@with_atheris
 def test_every_reader_keeps_its_contract(tmp_path: Path) -> None:
     assert set(NAMES) == READERS
 
@@ -27,6 +28,7 @@ def test_every_reader_keeps_its_contract(tmp_path: Path) -> None:
     assert {one.name: one.unmet for one in outcomes if one.unmet} == {}
 
 
+@with_atheris
 def test_a_crash_is_found_kept_and_found_again(tmp_path: Path) -> None:
     (outcome,) = run(["planted"], tmp_path, ["-runs=200000", "-seed=1"])
 
@@ -41,6 +43,7 @@ def test_a_crash_is_found_kept_and_found_again(tmp_path: Path) -> None:
     assert b"a planted crash" in again.stdout + again.stderr
 
 
+@with_atheris
 @pytest.mark.parametrize(("content", "kind"), [(b"hang", "timeout"), (b"much", "oom")])
 def test_what_takes_too_long_or_too_much_is_found(
     content: bytes, kind: str, tmp_path: Path
@@ -56,6 +59,7 @@ def test_what_takes_too_long_or_too_much_is_found(
     assert not outcome.is_whole
 
 
+@with_atheris
 def test_one_that_dies_does_not_hide_the_others(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus" / "planted"
     corpus.mkdir(parents=True)
@@ -65,3 +69,18 @@ def test_one_that_dies_does_not_hide_the_others(tmp_path: Path) -> None:
 
     assert (planted.is_whole, frames.is_whole) == (False, True)
     assert frames.runs >= 50
+
+
+@pytest.mark.parametrize(
+    ("machine", "python", "is_here"),
+    [("x86_64", "3.11", True), ("x86_64", "3.14", False), ("aarch64", "3.12", False)],
+)
+def test_it_is_left_out_only_where_it_has_no_wheel(
+    machine: str, python: str, is_here: bool
+) -> None:
+    there = {"platform_machine": machine, "sys_platform": "linux", "python_version": python}
+
+    told = why_not(there)
+
+    assert (told is None) == is_here
+    assert told is None or "NOTHING IS FUZZED" in told
