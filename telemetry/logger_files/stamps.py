@@ -21,7 +21,7 @@ DAY_US: Final = 86_400 * SECOND_US
 UNIX: Final = {"unix_s": SECOND_US, "unix_ms": 1_000, "unix_us": 1}
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 YEARS: Final = (1, 9999)
-UNIX_MOST_US: Final = 2**57  # In the year 6537; what is beyond counts in another unit.
+UNIX_MOST_US: Final = 1 << 62  # What is later lies in no calendar, and must not overflow.
 
 _DIGITS: Final = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
 _OTHERS: Final = {
@@ -66,12 +66,7 @@ class StampPattern:
         if not good.any():
             return at_us, ~good
         if self._unix_us is not None:
-            counted = [_unix(one[0], self._unix_us) for one in found if one]
-            known = [abs(us) < UNIX_MOST_US for us in counted]
-            at_us[good] = [
-                us if is_known else 0 for us, is_known in zip(counted, known, strict=True)
-            ]
-            good[good] = known
+            at_us[good] = [_unix(one[0], self._unix_us) for one in found if one]
             return at_us, ~good
         columns = zip(*(one.groups() for one in found if one is not None), strict=True)
         fields = dict(zip(self._names, columns, strict=True))
@@ -124,6 +119,7 @@ class StampPattern:
 def _unix(text: str, unit_us: int) -> int:
     whole, _, fraction = text.lstrip("+-").partition(".")
     us = int(whole) * unit_us + round(float(f"0.{fraction or 0}") * unit_us)
+    us = min(us, UNIX_MOST_US)
     return -us if text.startswith("-") else us
 
 

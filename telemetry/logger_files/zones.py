@@ -63,6 +63,12 @@ def zone_of(text: str) -> tzinfo:
         ) from None
 
 
+def out_of_calendar(at_us: Instants) -> dict[int, Refused]:
+    """Name the instants [row], or local times, that no calendar has."""
+    outside = (at_us < _EARLIEST_US) | (at_us > _LATEST_US)
+    return {int(n): Refused.OUT_OF_CALENDAR for n in np.flatnonzero(outside)}
+
+
 @dataclass(frozen=True, slots=True)
 class LocalTime:
     """How local times of one file become instants."""
@@ -80,10 +86,7 @@ class LocalTime:
         Rows that are no instants are named, with the reason; what is returned for them means
         nothing.
         """
-        refused = {
-            int(n): Refused.OUT_OF_CALENDAR
-            for n in np.flatnonzero((local_us < _EARLIEST_US) | (local_us > _LATEST_US))
-        }
+        refused = out_of_calendar(local_us)
         local_us = np.clip(local_us, _EARLIEST_US, _LATEST_US)
         if isinstance(self.zone, timezone):
             offset = self.zone.utcoffset(None)
