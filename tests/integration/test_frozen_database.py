@@ -10,18 +10,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from api_centre import running_centre
 from ingest_bench import IngestBench, counted, edge_line, ingest
 from ingest_site import block, plan_in, site_document, write_site
 from store_proxy import StoreProxy, store_proxy
+from waiting import until
 from websockets.asyncio.client import connect as call
 from websockets.exceptions import InvalidStatus
 
 from api import parts
+from api.site_directory import SiteDirectory
 from historian import connection, pools
 from historian.pools import StorePool
-from ingest import callers, pipeline
+from ingest import callers, pipeline, upkeep
 
 PLAN = plan_in(site_document())
 LOOK_UP = b"select token.sha256"
@@ -35,6 +38,7 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "LOOK_UP_WITHIN_S", 0.5)
     monkeypatch.setattr(parts, "STATEMENT_TIMEOUT_S", 0.8)
     monkeypatch.setattr(pipeline, "FLUSH_WITHIN_S", 2.0)
+    monkeypatch.setattr(pipeline, "RECOVERY_STEP_WITHIN_S", 2.0)
 
 
 @asynccontextmanager
@@ -93,6 +97,18 @@ async def test_a_stream_that_cannot_be_opened_in_time_is_opened_with_the_next_ca
         await sent(bench, token, 2)
 
 
+async def test_room_that_is_being_made_when_the_database_freezes_holds_flushes_up_for_a_while_only(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server keeps the lock of whoever makes room, until he is hung up on."""
+    monkeypatch.setattr(upkeep, "ROOM_TIMEOUT_S", 0.8)
+    async with proxied(postgres_dsn) as (proxy, dsn):
+        proxy.freeze_at(b'create table "scan_')
+        async with ingest(dsn, write_site(tmp_path, site_document())) as bench:
+            await until(lambda: proxy.is_frozen)
+            await sent(bench, await bench.token("dam-edge"), 1)
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -140,3 +156,16 @@ async def test_a_pool_replaces_all_when_one_connection_shows_that_the_server_is_
             await conn.execute("select 1")
 
     assert pool.get_stats()["connections_lost"] == 1
+
+
+async def test_who_asks_for_the_sites_together_is_told_together(tmp_path: Path) -> None:
+    """A database that is away lets one of them wait, not each after the other."""
+    nowhere = f"host={tmp_path} dbname=groundwatch"
+    async with StorePool(nowhere, "test", size_max=3, lent_within_s=0.2) as pool:
+        directory = SiteDirectory(pool)
+        told = await asyncio.gather(*(directory.all() for _ in range(5)), return_exceptions=True)
+        assert all(isinstance(one, psycopg.OperationalError) for one in told)
+        assert pool.get_stats()["requests_num"] == 1
+        with pytest.raises(psycopg.OperationalError):
+            await directory.all()
+        assert pool.get_stats()["requests_num"] == 2
