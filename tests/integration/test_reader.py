@@ -5,6 +5,7 @@ import pytest
 from hill import NAN, ROOM, SECOND_US, START_US, make_hill, scans
 from psycopg import AsyncConnection
 
+from historian import reader
 from historian.partition import ensure_partitions
 from historian.reader import history, latest
 from historian.writer import LatestScan, ScanWrite, write_latest, write_scans
@@ -117,6 +118,29 @@ async def test_a_bad_reading_that_came_first_is_not_replaced(
 
     np.testing.assert_array_equal(series.value, [NAN])
     assert series.quality.tolist() == [bad]
+
+
+@pytest.mark.parametrize("part", [1, 50_000])
+async def test_a_channel_that_only_a_later_revision_knows_is_shown(
+    connection: AsyncConnection, site_id: int, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    """The second scan contradicts the first in one channel, and alone knows the two others."""
+    monkeypatch.setattr(reader, "PART_READINGS", part)
+    unread, broken = int(Quality.NO_REPLY), int(Quality.ELECTRICAL)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, NAN, 4.0]], quality=[[0, unread, broken]], value=[[1.0, NAN, NAN]]),
+        scans([[9.0, 2.0, 5.0, 3.0]]),
+    )
+
+    shown = [
+        await history(connection, site_id, 1, slot, ROOM.start, ROOM.stop, 100) for slot in range(4)
+    ]
+
+    np.testing.assert_array_equal([one.value[0] for one in shown], [1.0, 2.0, NAN, 3.0])
+    assert [len(one) for one in shown] == [1, 1, 1, 1]
+    assert [one.quality[0] for one in shown] == [Quality.CONFLICT, 0, broken, 0]
 
 
 async def test_a_stretch_without_scans_breaks_the_line(

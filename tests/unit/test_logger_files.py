@@ -338,10 +338,7 @@ def test_an_instant_counted_in_another_unit_is_one_bad_line(digits: str) -> None
     rows, reader = read(text, form(time={"format": "unix_s"}))
 
     assert rows.number.tolist() == [[1.0], [3.0]]
-    assert (
-        f"f:2:1: column 0 (time): '{digits}' lies in no calendar"
-        in (complaints(reader)[0])
-    )
+    assert f"f:2:1: column 0 (time): '{digits}' lies in no calendar" in (complaints(reader)[0])
 
 
 def test_a_fixed_offset_is_kept_all_the_year_round() -> None:
