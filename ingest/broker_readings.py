@@ -40,6 +40,7 @@ from historian.quarantine import QuarantineWrite, write_quarantine
 from historian.submissions import SubmissionOutcome, TooManyUndecidedError
 from ingest import metrics
 from ingest.desk import SiteDesk
+from ingest.narrowing import is_stores_own
 from telemetry.broker_topics import answers_topic, every_readings_topic, gateway_of
 from telemetry.clock import Clock
 from telemetry.submission import (
@@ -158,7 +159,8 @@ class BrokerReadings:
                 await self._answer(desk, came, _accepted(SubmissionOutcome(), compiled))
                 continue
             number = await self._persistently(partial(self._submit, desk, came, compiled))
-            tasks.create_task(self._await_outcome(desk, came, compiled, number))
+            decided = desk.awaited[number]
+            tasks.create_task(self._await_outcome(desk, came, compiled, number, decided))
 
     async def _submit(self, desk: SiteDesk, came: Came, compiled: Compiled) -> int:
         async with self._pool.connection() as conn:
@@ -173,17 +175,21 @@ class BrokerReadings:
         return number
 
     async def _await_outcome(
-        self, desk: SiteDesk, came: Came, compiled: Compiled, number: int
+        self,
+        desk: SiteDesk,
+        came: Came,
+        compiled: Compiled,
+        number: int,
+        decided: asyncio.Future[SubmissionOutcome],  # The flush takes it off the desk.
     ) -> None:
-        awaited = desk.awaited[number]
-        while not awaited.done():
-            await asyncio.wait([awaited], timeout=LOOK_EVERY_S)
-            if not awaited.done():  # A flush may have been committed whose answer was lost.
+        while not decided.done():
+            await asyncio.wait([decided], timeout=LOOK_EVERY_S)
+            if not decided.done():  # A flush may have been committed whose answer was lost.
                 outcome = await self._persistently(partial(self._outcome, desk, number))
-                if outcome is not None:
-                    awaited.set_result(outcome)
+                if outcome is not None and not decided.done():  # Nor while we asked.
+                    decided.set_result(outcome)
         desk.awaited.pop(number, None)
-        await self._answer(desk, came, _accepted(awaited.result(), compiled))
+        await self._answer(desk, came, _accepted(decided.result(), compiled))
 
     async def _outcome(self, desk: SiteDesk, number: int) -> SubmissionOutcome | None:
         async with self._pool.connection() as conn:
@@ -221,7 +227,9 @@ class BrokerReadings:
         while True:
             try:
                 return await work()
-            except (psycopg.OperationalError, TooManyUndecidedError):
+            except (psycopg.Error, TooManyUndecidedError) as error:
+                if not _passes_by(error):
+                    raise
                 await asyncio.sleep(AGAIN_S)
 
     def _tell_down(self, reason: str) -> None:
@@ -233,6 +241,12 @@ class BrokerReadings:
                 reason=reason,
             )
         self._down = reason
+
+
+def _passes_by(error: Exception) -> bool:
+    """Tell whether it is not the message that is wrong: a flush waits for such a store, too."""
+    transient = isinstance(error, (psycopg.OperationalError, TooManyUndecidedError))
+    return transient or is_stores_own(error)
 
 
 def _compiled(desk: SiteDesk, came: Came) -> Compiled:
