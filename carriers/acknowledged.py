@@ -254,7 +254,7 @@ async def acknowledged_line(
     line = AcknowledgedLine(client, window)
     try:
         await client.__aenter__()
-    except aiomqtt.MqttError as error:
+    except (aiomqtt.MqttError, OSError, ValueError) as error:  # A host name may be impossible.
         line.close()
         raise BrokerError(_words(error)) from error
     watching = asyncio.create_task(line.watch(), name="watch broker")
