@@ -188,12 +188,23 @@ class BrokerReadings:
                 outcome = await self._persistently(partial(self._outcome, desk, number))
                 if outcome is not None and not decided.done():  # Nor while we asked.
                     decided.set_result(outcome)
+                elif await self._persistently(partial(self._is_gone, desk, number)):
+                    desk.awaited.pop(number, None)
+                    number = await self._persistently(partial(self._submit, desk, came, compiled))
+                    decided = desk.awaited[number]
         desk.awaited.pop(number, None)
         await self._answer(desk, came, _accepted(decided.result(), compiled))
 
     async def _outcome(self, desk: SiteDesk, number: int) -> SubmissionOutcome | None:
         async with self._pool.connection() as conn:
             return await submissions.outcome_of(conn, desk.ids.site_id, number)
+
+    async def _is_gone(self, desk: SiteDesk, number: int) -> bool:
+        """Tell whether the store has forgotten a submission: it was restored to an older state."""
+        async with self._pool.connection() as conn:
+            if await submissions.still_undecided(conn, desk.ids.site_id, [number]):
+                return False
+            return await submissions.outcome_of(conn, desk.ids.site_id, number) is None
 
     async def _refuse(self, desk: SiteDesk, came: Came, refused: RefusedReadingsError) -> None:
         content = came.delivery.payload[:KEPT_BYTES_MAX]

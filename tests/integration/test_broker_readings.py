@@ -200,6 +200,22 @@ async def test_a_store_that_takes_nothing_just_now_is_waited_for(
         assert (await sender.answer())["stored"] == 1
 
 
+async def test_a_submission_that_the_store_has_forgotten_is_handed_in_again(
+    broker: Broker, postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """Else it would hold up for ever what is acknowledged after it."""
+    site = write_site(tmp_path, gateway_document())
+    async with ingest(postgres_dsn, site) as bench:
+        pass  # Nobody decides.
+    async with gateway(broker) as sender, taking(bench, broker):
+        await sender.send({"site": "mine", "scans": [scan(1, crack=4.0)]})
+        await until(lambda: fetch(connection, "select from submission"))
+        await connection.execute("delete from submission")  # As one is from before it came.
+        await until(lambda: fetch(connection, "select from submission"))
+        async with ingest(postgres_dsn, site):
+            assert (await sender.answer())["stored"] == 1
+
+
 async def test_mosquittos_own_clients_get_on_with_us(
     bench: IngestBench, connection: AsyncConnection, tmp_path: Path
 ) -> None:
