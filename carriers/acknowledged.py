@@ -255,7 +255,7 @@ async def acknowledged_line(
     line = AcknowledgedLine(client, window)
     try:
         await client.__aenter__()
-    except (aiomqtt.MqttError, ValueError) as error:  # The last from a host that is no name.
+    except (aiomqtt.MqttError, OSError, ValueError) as error:  # A host name may be impossible.
         line.close()
         raise BrokerError(_words(error)) from error
     except BaseException:  # Or the socket of a connection half made stays.

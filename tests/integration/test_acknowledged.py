@@ -55,6 +55,14 @@ async def taken(line: AcknowledgedLine, count: int) -> list[Delivery]:
     return found
 
 
+@pytest.mark.parametrize("host", ["broker..example", f"{'b' * 64}.example"])
+async def test_a_host_name_that_cannot_be_is_like_one_that_nobody_has(host: str) -> None:
+    """It must not end whoever connects: ingest has edges' lines beside the broker's."""
+    with pytest.raises(BrokerError, match="label"):
+        async with acknowledged_line(BrokerAddress(host, 1883, "centre"), Window()):
+            pass
+
+
 def payloads(deliveries: list[Delivery]) -> list[str]:
     return [one.payload.decode() for one in deliveries]
 

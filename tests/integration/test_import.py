@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from history import NoProgress, everything
 from ingest_bench import EdgeLine, HandClock, edge_line, fetch, ingest, transitions
-from ingest_site import BEGAN_US, MINUTE_US, NAN, block, plan_in, site_document, write_site
+from ingest_site import (
+    BEGAN_US,
+    MINUTE_US,
+    NAN,
+    block,
+    group_in,
+    plan_in,
+    site_document,
+    write_site,
+)
 from psycopg import AsyncConnection
 
 from historian import writer
@@ -361,6 +370,24 @@ async def test_another_site_file_than_the_one_in_force_is_refused(
 
     with pytest.raises(ImportRefusedError, match="differs from version 1 of site 'mine'"):
         await desk.imports(text + text)
+
+
+async def test_a_site_file_that_names_a_profile_is_the_one_in_force(desk: Desk) -> None:
+    tree = site_document()
+    pressures = group_in(tree, "pressures")
+    pressures["profile"] = "demo-fan-plc"
+    pressures["channels"][0]["point"] = "negative-pressure"
+    del pressures["channels"][0]["register"]
+    write_site(desk.folder, tree)
+    async with ingest(desk.dsn, desk.site):
+        report = await desk.imports(rows([1], [1.0], [1.0], [1.0]))
+    assert report.files[0].findings.rows == 1
+
+
+async def test_a_site_file_that_is_no_text_is_refused(desk: Desk) -> None:
+    desk.site.write_bytes(b"site: \xff")
+    with pytest.raises(SiteFileError, match="not UTF-8"):
+        await desk.imports(rows([1], [1.0], [1.0], [1.0]))
 
 
 async def test_a_mapping_for_other_files_is_told(desk: Desk) -> None:
