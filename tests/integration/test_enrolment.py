@@ -36,7 +36,6 @@ from telemetry.enrolment import (
     decode_answer,
     decode_offer,
     encode,
-    read_code,
 )
 from telemetry.site_file import read_site_file
 from telemetry.tls import client_context
@@ -367,13 +366,6 @@ async def test_nonsense_is_declined_with_a_sentence(
     assert answer.message
 
 
-def test_a_code_is_read_as_it_was_written() -> None:
-    code = Code("0123456789abcdef", "s" * 27, "ab" * 32)
-    assert read_code(f"\n {code}  ") == code
-    with pytest.raises(NotEnrolledError, match="edge-code"):
-        enrol(Enrolment("wss://a.example", "gwe.x", Path("none")))
-
-
 def trusting(bench: IngestBench) -> Any:
     assert bench.encryption.believed is not None
     return client_context(bench.encryption.believed)
@@ -390,22 +382,3 @@ async def speak(bench: IngestBench, request: Request) -> Enrolled | Declined:
 
 def request_for_a_certificate() -> str:
     return _csr(ec.generate_private_key(ec.SECP256R1()))
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "authority.pem can't be read"),
-        (b"\x30\x82\x01\xff", "authority.pem can't be used"),
-        ("# 矿山的证书\n".encode(), "can't be reached"),  # A remark does no harm.
-    ],
-)
-def test_what_is_wrong_with_a_given_authority_is_told(
-    ca: own_authority.Ca, tmp_path: Path, content: bytes | None, said: str
-) -> None:
-    given = tmp_path / "authority.pem"
-    if content is not None:
-        given.write_bytes(content + ca.certificate.read_bytes() * content.startswith(b"#"))
-    code = str(Code("1" * 16, "s" * 27, None))
-    with pytest.raises(NotEnrolledError, match=said):
-        enrol(Enrolment("wss://127.0.0.1:1", code, tmp_path / "box", authority=given))
