@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ def check_page(page: Path, say: Say = print) -> None:
     run_node(page, TSC, "--noEmit")
     bundled = ("--outDir", str(TESTS.parent), "--emptyOutDir", "--logLevel", "warn")
     run_node(page, VITE, "build", "--ssr", str(TESTS_SOURCE), *bundled)
-    run_node(page, TESTS)
+    # A test that fails may leave a clock running, which would keep node waiting for ever.
+    run_node(page, TESTS, node=("--test-force-exit",))
 
 
 def is_built(page: Path) -> bool:
@@ -113,20 +114,22 @@ def install_parts(page: Path, say: Say) -> None:
     raise PageError(f"npm could not install the page's parts. It said:\n{last_lines(said)}")
 
 
-def run_node(page: Path, script: Path, *arguments: str) -> None:
-    """Run one of the page's build tools."""
-    done = run(page, page / script, *arguments)
+def run_node(page: Path, script: Path, *arguments: str, node: Sequence[str] = ()) -> None:
+    """Run one of the page's build tools, with options of node's own."""
+    done = run(page, page / script, *arguments, node=node)
     if done.returncode != 0:
         said = last_lines(done.stdout + done.stderr)
         raise PageError(f"{script.name} found a fault in api/dashboard. It said:\n{said}")
 
 
-def run(page: Path, script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    page: Path, script: Path, *arguments: str, node: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     """Run a script with the wheel's own node, in the page's folder."""
     home = node_home()
     path = os.pathsep.join([str(home / "bin"), os.environ.get("PATH", os.defpath)])
     return subprocess.run(
-        [node_program(home), script, *arguments],
+        [node_program(home), *node, script, *arguments],
         cwd=page,
         env=os.environ | {"PATH": path},
         stdin=subprocess.DEVNULL,

@@ -294,7 +294,7 @@ test("after a cut, limits are the centre's present ones, and another journal is 
   assert.equal(channels.value, before);
   centre.red = 5;
   // A database that was restored, and has grown as far as our cursor, holds other alarms.
-  const ours = { occurrence: "lost/limit_high/1", state: "unacknowledged", number: 8 };
+  const ours = { site: "mine", occurrence: "lost/limit_high/1", state: "unacknowledged", number: 8 };
   FakeSocket.all[2]!.greet(7);
   const seen = { number: 8, change: "raise" };
   FakeSocket.all[2]!.hear({ type: "alarm", cursor: { mine: 8 }, entry: seen, alarm: ours });
@@ -303,7 +303,7 @@ test("after a cut, limits are the centre's present ones, and another journal is 
   FakeSocket.all[2]!.onclose(CUT);
   await until(() => FakeSocket.all.length === 4);
   centre.number = 8;
-  centre.open = [{ occurrence: "other/limit_high/1", state: "unacknowledged", number: 8 }];
+  centre.open = [{ site: "mine", occurrence: "other/limit_high/1", state: "unacknowledged", number: 8 }];
   FakeSocket.all[3]!.greet(8);
   await until(() => [...alarms.value.keys()].join() === "other/limit_high/1");
   centre.open = [];
@@ -314,7 +314,7 @@ test("after a cut, limits are the centre's present ones, and another journal is 
   FakeSocket.all[4]!.greet(1);
   await until(() => FakeSocket.all.length === 6);
   FakeSocket.all[5]!.greet(1);
-  const alarm = { occurrence: "crack/limit_high/1", state: "unacknowledged", number: 2 };
+  const alarm = { ...ours, occurrence: "crack/limit_high/1", number: 2 };
   const entry = { number: 2, change: "raise" };
   FakeSocket.all[5]!.hear({ type: "alarm", cursor: { mine: 2 }, entry, alarm });
   assert.deepEqual([...alarms.value.keys()], ["crack/limit_high/1"]);

@@ -22,7 +22,7 @@ from telemetry.logger_files.mapping import wanted_of
 from telemetry.logger_files.reader import LoggerReader
 from telemetry.plan import GroupPlan, SitePlan, plan_of
 from telemetry.site import Channel, ScanGroup, Site
-from telemetry.site_file import SiteFileError, read_site_text, self_contained
+from telemetry.site_file import SiteFileError, keep_text, read_site_text
 from telemetry.sources import JsonMessage, SparkplugMessage
 
 TESTS = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def read(data: bytes) -> str:
 
 def check_self_contained(text: str, site: Site) -> None:
     """With all profiles in itself, a file says the same."""
-    whole = read_site_text(self_contained(text, "site.yaml"), "again.yaml")
+    whole = read_site_text(keep_text(text, "site.yaml")[1], "again.yaml")
     assert whole.model_copy(update={"profiles": site.profiles}) == site
 
 
