@@ -23,7 +23,8 @@ from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import MQTTMessage
 
 from carriers.broker import BrokerError, is_refusal
-from carriers.waiting import happens_within, heed_cancellation
+from carriers.waiting import happens_within
+from telemetry.lifetime import heed_cancellation
 from telemetry.tls import SSLContext, SSLSocket
 
 KEEPALIVE_S: Final = 30

@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiomqtt
 
 from carriers.broker_settings import BrokerUrl, read_broker_settings
-from carriers.waiting import heed_cancellation
+from telemetry.lifetime import heed_cancellation
 
 KEEPALIVE_S: Final = 15
 TIMEOUT_S: Final = 10.0

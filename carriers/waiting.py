@@ -15,13 +15,3 @@ async def happens_within(event: asyncio.Event, at_most_s: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def heed_cancellation() -> None:
-    """End a task that was cancelled although whatever it awaited did not say so.
-
-    To be called after awaiting what we did not write: pymodbus waits with `asyncio.wait_for`.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
-from carriers.waiting import heed_cancellation
 from edge_agent.exceptions import exception_in_words
 from edge_agent.framing import Question, WrongAnswer, values_in
 from edge_agent.line import Address, Line, on_the_wire_s, silence_s, where_is, why_not
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
 from telemetry.clock import real_monotonic_s
+from telemetry.lifetime import heed_cancellation
 from telemetry.quality import Quality
 from telemetry.sources import ModbusRtu, ModbusTcp
 

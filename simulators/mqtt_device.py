@@ -21,7 +21,7 @@ from simulators.scenario import Scenario, ScenarioError, read_scenario
 from simulators.settings import DeviceSettings, MqttDeviceSettings
 from simulators.stamping import Telling, tellings_of
 from telemetry.clock import Clock, MachineClock, instant_at, read_clock_file
-from telemetry.lifetime import until_asked_to_stop
+from telemetry.lifetime import heed_cancellation, until_asked_to_stop
 from telemetry.plan import plan_of
 from telemetry.site_file import SiteFileError
 from telemetry.sparkplug import SparkplugError, decode_payload, is_rebirth_request
@@ -157,6 +157,7 @@ class MqttDevice:
         while True:
             with suppress(aiomqtt.MqttError):
                 await self._speak(clock)
+            heed_cancellation()
             await asyncio.sleep(RECONNECT_S)
 
     async def _speak(self, clock: Clock) -> None:
@@ -207,3 +208,4 @@ class MqttDevice:
 async def _publish(client: aiomqtt.Client, messages: Sequence[Published]) -> None:
     for one in messages:
         await client.publish(one.topic, one.payload, qos=one.qos)
+        heed_cancellation()

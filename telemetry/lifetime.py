@@ -1,4 +1,4 @@
-"""How long a process of ours lives: until it is told to stop, or its supervisor is gone."""
+"""How long a process of ours lives, and its tasks: until told to stop, or with the supervisor."""
 
 import asyncio
 import os
@@ -46,3 +46,15 @@ async def until_asked_to_stop(supervised: bool) -> None:
 def is_supervised() -> bool:
     """Tell whether a supervisor started this process."""
     return os.environ.get("GROUNDWATCH_SUPERVISED") == "1"
+
+
+def heed_cancellation() -> None:
+    """End a task that was cancelled although whatever it awaited did not say so.
+
+    To be called after awaiting what we did not write: pymodbus and aiomqtt wait with
+    `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that comes in the same round of
+    the loop as what it waits for.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

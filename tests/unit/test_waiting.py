@@ -1,6 +1,7 @@
 """Waiting at the edge: a task that is cancelled ends, whatever the libraries do."""
 
 import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from carriers.waiting import happens_within
 from edge_agent.line import Line
 from edge_agent.modbus import Bus
 from edge_agent.registers import Stretch
+from telemetry.lifetime import heed_cancellation
 from telemetry.sources import ModbusTcp
 
 
@@ -46,3 +48,22 @@ async def test_a_bus_heeds_a_cancellation_that_its_library_swallows() -> None:
     async with asyncio.timeout(10):
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+async def test_a_cancellation_that_somebody_swallowed_is_heeded_all_the_same() -> None:
+    begun, after = asyncio.Event(), asyncio.Event()
+
+    async def goes_on() -> None:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        heed_cancellation()
+        after.set()
+
+    going = asyncio.create_task(goes_on())
+    await begun.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert not after.is_set()
+    heed_cancellation()  # Nobody has cancelled us.
