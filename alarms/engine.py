@@ -18,7 +18,7 @@ from alarms.engine_state import NEVER_US, EngineState
 from alarms.evidence import QUALITIES, Finding, evidence_of
 from alarms.judging import Judge
 from alarms.rounds import Round, rounds_of, scans_in_order
-from alarms.rules import RuleKind, announced_levels, compile_rules, kind_of_alarm, subject_key
+from alarms.rules import announced_levels, compile_rules, kind_of_alarm, subject_key
 from alarms.transition import (
     AlarmKind,
     CalculatedScans,
@@ -57,10 +57,7 @@ class SiteEngine:
     def initial_state(self) -> EngineState:
         """Begin without a past."""
         return EngineState.fresh(
-            groups=len(self.plan.groups),
-            rules=len(self.rules),
-            rate_rules=self.rules.end(RuleKind.RATE) - self.rules.begin(RuleKind.RATE),
-            memory=self.derivation.empty_memory(),
+            self.rules, groups=len(self.plan.groups), memory=self.derivation.empty_memory()
         )
 
     def step(self, state: EngineState, inputs: Inputs) -> Outcome:

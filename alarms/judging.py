@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.chart_rules import NOT_CONFIRMING
+from alarms.charting import charted, usual_of
+from alarms.detectors.confirmation import confirmed_level, newest
 from alarms.detectors.delays import believed_level
 from alarms.detectors.limits import violated_level
 from alarms.detectors.rate import rate_per_hour
@@ -17,7 +20,7 @@ from alarms.detectors.states import NO_STATE, level_of_state
 from alarms.engine_state import EngineState
 from alarms.evidence import Finding
 from alarms.rounds import Cells, Round, ranges
-from alarms.rules import RuleColumns, RuleKind
+from alarms.rules import CHARTS, RuleColumns, RuleKind
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality, is_bad, is_unread
 from telemetry.site import Level
@@ -75,6 +78,7 @@ class Judge:
         changed = [
             self._judge_limits(state, chosen.rows[RuleKind.LIMIT]),
             self._judge_rates(state, chosen.rows[RuleKind.RATE]),
+            *(self._judge_charts(state, kind, chosen.rows[kind]) for kind in CHARTS),
             self._judge_states(state, chosen.rows[RuleKind.STATE]),
             self._judge_quality(state, chosen.rows[RuleKind.QUALITY]),
             self._judge_unreadable(state, chosen.rows[RuleKind.UNREADABLE]),
@@ -100,7 +104,7 @@ class Judge:
     def _judge_limits(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
         rules = self._rules
         signed = self._readings.value[rules.channel[rows]] * rules.sign[rows]
-        hot = np.flatnonzero((signed >= rules.lowest[rows]) | _busy(state, rows))
+        hot = np.flatnonzero((signed >= rules.lowest[rows]) | self._counts(state, rows))
         return self._judge_bounds(state, _rows_at(rows, hot), signed[hot])
 
     def _judge_rates(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
@@ -120,25 +124,76 @@ class Judge:
             gap_us=rules.gap_us[own],
         )
         signed = rate * rules.sign[judged]
-        hot = np.flatnonzero((signed >= rules.lowest[judged]) | _busy(state, judged))
+        hot = np.flatnonzero((signed >= rules.lowest[judged]) | self._counts(state, judged))
         return self._judge_bounds(state, judged[hot], signed[hot], rate[hot])
+
+    def _judge_charts(
+        self, state: EngineState, kind: RuleKind, rows: Rows | slice
+    ) -> list[Finding]:
+        rules = self._rules
+        value = self._readings.value[rules.channel[rows]]
+        there = ~np.isnan(value)
+        if not there.all():
+            rows, value = _rows_at(rows, np.flatnonzero(there)), value[there]
+        if not len(value):
+            return []
+        at_us = self._readings.at_us[rules.group[rows]]
+        shown = charted(state, rules, kind, rows, at_us, value)
+        hot = np.flatnonzero((shown >= rules.lowest[rows]) | self._counts(state, rows))
+        found = self._judge_bounds(state, _rows_at(rows, hot), shown[hot], shown[hot])
+        return [self._with_what_is_usual(state, one) for one in found]
+
+    def _with_what_is_usual(self, state: EngineState, found: Finding) -> Finding:
+        own = np.array([found.rule - self._rules.begin(RuleKind.EWMA)])
+        usual = usual_of(state, self._rules.charts, own)
+        return replace(found, usual=(float(usual.mean[0]), float(usual.sigma[0])))
+
+    def _counts(self, state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
+        """Tell which rules have to be looked at, even when their reading violates nothing."""
+        busy = _busy(state, rows)
+        if len(self._rules.confirms):
+            busy |= self._rules.confirms.row[rows] != NOT_CONFIRMING
+        return busy
 
     def _judge_bounds(
         self,
         state: EngineState,
         rows: Rows,
         signed: NDArray[np.float64],
-        rate: NDArray[np.float64] | None = None,
+        figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
         known = ~np.isnan(signed)
         rows, signed = rows[known], signed[known]
+        confirms = self._rules.confirms
+        confirm = confirms.row[rows]
+        asks = np.flatnonzero(confirm != NOT_CONFIRMING)
+        before = state.violated[rows]
+        before[asks] = newest(state.recent[:, confirm[asks]])
         violated = violated_level(
             signed,
-            state.violated[rows],
+            before,
             bounds=self._rules.bounds[:, rows],
             deadband=self._rules.deadband[rows],
         )
-        return self._believe(state, rows, violated, None if rate is None else rate[known])
+        if len(asks):
+            violated[asks] = self._confirm(state, rows[asks], confirm[asks], violated[asks])
+        return self._believe(state, rows, violated, None if figure is None else figure[known])
+
+    def _confirm(
+        self, state: EngineState, rows: Rows, confirm: Rows, violated: NDArray[np.int8]
+    ) -> NDArray[np.int8]:
+        confirms = self._rules.confirms
+        at_us = self._readings.at_us[self._rules.group[rows]]
+        level, state.recent[:, confirm] = confirmed_level(
+            violated,
+            state.violated[rows],
+            recent=state.recent[:, confirm],
+            after_gap=at_us - state.recent_us[confirm] > confirms.gap_us[confirm],
+            at_least=confirms.at_least[confirm],
+            of_last=confirms.of_last[confirm],
+        )
+        state.recent_us[confirm] = at_us
+        return level
 
     def _judge_states(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
         rules = self._rules
@@ -191,7 +246,7 @@ class Judge:
         state: EngineState,
         rows: Rows,
         violated: NDArray[np.int8],
-        rate: NDArray[np.float64] | None = None,
+        figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
         """Let delays decide what is believed; rows are those that have a reading to go by."""
         rules = self._rules
@@ -199,7 +254,7 @@ class Judge:
         running = violated != state.violated[rows]
         running |= violated != state.believed[rows]
         rows, violated = rows[running], violated[running]
-        rate = None if rate is None else rate[running]
+        figure = None if figure is None else figure[running]
         if not len(rows):
             return []
         before = state.believed[rows]
@@ -222,13 +277,13 @@ class Judge:
                 before=int(before[n]),
                 after=int(believed[n]),
                 since_us=since_us[:, n],
-                rate=float("nan") if rate is None else float(rate[n]),
+                figure=float("nan") if figure is None else float(figure[n]),
             )
             for n in np.flatnonzero(believed != before)
         ]
 
     def _finding(
-        self, rule: int, *, before: int, after: int, since_us: NDArray[np.int64], rate: float
+        self, rule: int, *, before: int, after: int, since_us: NDArray[np.int64], figure: float
     ) -> Finding:
         """Put beside what is believed of a rule now the reading that decided it."""
         channel = self._rules.channel[rule]
@@ -240,7 +295,7 @@ class Judge:
             since_us=tuple(int(since) for since in since_us),
             value=float(self._readings.value[channel]),
             quality=int(self._readings.quality[channel]),
-            rate=rate,
+            figure=figure,
         )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from alarms.rules import Rule
 from api.views import ChannelView, InstrumentView, LimitView, StateView
+from telemetry.limits import RateLimit
 from telemetry.plan import ChannelPlan, GroupPlan
 from telemetry.quantities import QUANTITIES
-from telemetry.site import Instrument, Level, Name, RateLimit
+from telemetry.site import Instrument, Level, Name
 
 
 def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> ChannelView:

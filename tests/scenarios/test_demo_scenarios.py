@@ -7,8 +7,9 @@ from watched_field import Watch, raises, scans_of, steps_of, transitions_of, wat
 from alarms.transition import AlarmKind, Change, Transition
 from simulators.scenario import SCENARIOS, read_scenario
 from telemetry.formula import parse
+from telemetry.limits import Limit
 from telemetry.plan import ChannelPlan
-from telemetry.site import CalculatedChannel, Level, Limit
+from telemetry.site import CalculatedChannel, Level
 
 SEEDS = (1, 2, 3)
 MONTH_S = 30 * 86_400.0
