@@ -1,12 +1,12 @@
 """Columns of control charts and of confirmations, beside those that all rules have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry.limits import ChartLimit, CusumLimit, EwmaLimit, Limit, PageHinkleyLimit
+from telemetry.limits import ChartLimit, CusumLimit, EwmaLimit, Limit
 
 GAP_PERIODS = 10  # Across a longer gap than this a chart begins anew, unless the file says.
 CONFIRMATION_GAP = 2  # Readings count together that took no longer than twice their time.
@@ -55,41 +55,32 @@ def chart_columns(
     highest: NDArray[np.float64],  # [chart] the bound of the highest level
 ) -> ChartColumns:
     """Lay out the charts of a site."""
-    reset_s = np.array([chart.reset_after_s or np.nan for chart in charts], dtype=np.float64)
-    own_us = np.round(np.nan_to_num(reset_s) * 1e6).astype(np.int64)
     learns = np.array([_learns(chart) for chart in charts], dtype=np.bool_)
+    least = np.finfo(np.float64).tiny
     return ChartColumns(
         sign=np.array([1.0 if chart.direction == "high" else -1.0 for chart in charts]),
-        mean=np.array([_mean(chart) for chart in charts], dtype=np.float64),
-        sigma=np.array([chart.sigma for chart in charts], dtype=np.float64),
-        least_sigma=np.array(
-            [one or np.finfo(np.float64).tiny for one in resolutions], dtype=np.float64
-        ),
+        mean=_column(_mean(chart) for chart in charts),
+        sigma=_column(chart.sigma for chart in charts),
+        least_sigma=_column(one or least for one in resolutions),
         learner=np.where(learns, np.cumsum(learns) - 1, NOT_LEARNING).astype(np.int64),
-        learn_readings=np.array(
-            [chart.learn_readings for chart in charts if _learns(chart)], dtype=np.float64
-        ),
-        gap_us=np.where(np.isnan(reset_s), GAP_PERIODS * period_us, own_us),
-        weight=np.array(
-            [chart.weight if isinstance(chart, EwmaLimit) else np.nan for chart in charts],
-            dtype=np.float64,
-        ),
-        slack=np.array(
-            [
-                chart.slack_sigma if isinstance(chart, CusumLimit | PageHinkleyLimit) else np.nan
-                for chart in charts
-            ],
-            dtype=np.float64,
-        ),
+        learn_readings=_column(chart.learn_readings for chart in charts if _learns(chart)),
+        gap_us=_gaps_us(charts, period_us),
+        weight=_column(getattr(chart, "weight", None) for chart in charts),
+        slack=_column(getattr(chart, "slack_sigma", None) for chart in charts),
         most=MOST_LEVELS * highest,
-        warm_up=np.array(
-            [
-                chart.warm_up_readings if isinstance(chart, PageHinkleyLimit) else 0
-                for chart in charts
-            ],
-            dtype=np.float64,
-        ),
+        warm_up=_column(getattr(chart, "warm_up_readings", 0) for chart in charts),
     )
+
+
+def _column(numbers: Iterable[float | None]) -> NDArray[np.float64]:
+    """Make a column; None becomes NaN."""
+    return np.array(list(numbers), dtype=np.float64)
+
+
+def _gaps_us(charts: Sequence[ChartLimit], period_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    reset_us = np.round(1e6 * _column(chart.reset_after_s for chart in charts))
+    given = ~np.isnan(reset_us)
+    return np.where(given, np.nan_to_num(reset_us).astype(np.int64), GAP_PERIODS * period_us)
 
 
 def confirmation_columns(

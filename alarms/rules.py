@@ -137,16 +137,9 @@ def compile_rules(plan: SitePlan) -> RuleColumns:
     sign = np.array([_sign_of_bounds(limit) for limit in limited])
     bounds = sign * _bounds(limited)
     rated = [limit for limit in limited if isinstance(limit, RateLimit)]
-    charts = [limit for limit in limited if isinstance(limit, ChartLimit)]
-    resolutions = [
-        plan.channels[rule.channel].channel.resolution
-        for rule in rules
-        if isinstance(rule.limit, ChartLimit) and rule.channel is not None
-    ]
-    period_us = np.array(
-        [plan.groups[rule.group].period_us for rule in rules[: len(limited)]], dtype=np.int64
-    )
-    plain = len(limited) - len(charts)
+    periods = [plan.groups[rule.group].period_us for rule in rules if rule.limit is not None]
+    period_us = np.array(periods, dtype=np.int64)
+    plain = sum(not isinstance(limit, ChartLimit) for limit in limited)
     states = [
         _levels_by_state(plan.channels[rule.channel])
         for rule in rules
@@ -169,7 +162,7 @@ def compile_rules(plan: SitePlan) -> RuleColumns:
         confirms=confirmation_columns(limited, period_us),
         window_us=window_us,
         gap_us=GAP_WINDOWS * np.maximum(window_us, period_us[plain - len(rated) : plain]),
-        charts=chart_columns(charts, resolutions, period_us[plain:], highest[plain:]),
+        charts=_charts_of(plan, rules, period_us[plain:], highest[plain:]),
         states=state_levels(states),
     )
 
@@ -213,6 +206,22 @@ def _limits_of(channel: ChannelPlan) -> Iterator[Rule]:
         yield Rule(
             kind, key, channel.group, channel.index, limit, limit.on_delay_s, limit.off_delay_s
         )
+
+
+def _charts_of(
+    plan: SitePlan,
+    rules: tuple[Rule, ...],
+    period_us: NDArray[np.int64],
+    highest: NDArray[np.float64],
+) -> ChartColumns:
+    charts = [
+        (rule.limit, plan.channels[rule.channel].channel.resolution)
+        for rule in rules
+        if isinstance(rule.limit, ChartLimit) and rule.channel is not None
+    ]
+    return chart_columns(
+        [chart for chart, _ in charts], [one for _, one in charts], period_us, highest
+    )
 
 
 def _kind_and_key(limit: Limit) -> tuple[RuleKind, str]:

@@ -30,9 +30,7 @@ class Case:
     warms_up: bool = False  # It cannot judge its first reading.
     # Across this gap what came before counts no more; None where it never did, or always will.
     gap_s: float | None = None
-    before: tuple[
-        float, ...
-    ] = ()  # With what follows it tells something sooner.
+    before: tuple[float, ...] = ()  # With what follows it tells something sooner.
 
 
 # Values of the suite lie between 0 and 8, and are quiet at 4.
