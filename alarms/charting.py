@@ -15,6 +15,7 @@ from alarms.detectors.cusum import cusum
 from alarms.detectors.ewma import ewma
 from alarms.detectors.page_hinkley import page_hinkley
 from alarms.engine_state import EngineState
+from alarms.row_ranges import rows_of, shifted
 from alarms.rules import RuleColumns, RuleKind
 
 # No reading, however mad, may be remembered for ever.
@@ -45,14 +46,14 @@ def charted(
 
     Changes the charts' columns of the state.
     """
-    own = _shifted(rows, -rules.begin(RuleKind.EWMA))
-    of_kind = _shifted(rows, -rules.begin(kind))
+    own = shifted(rows, -rules.begin(RuleKind.EWMA))
+    of_kind = shifted(rows, -rules.begin(kind))
     charts = rules.charts
     gone = at_us - state.chart_us[own] > charts.gap_us[own]
     state.chart_us[own] = at_us
     if gone.any():
         quiet = (state.violated[rows] | state.believed[rows]) == 0
-        _restart(state, kind, _rows_of(own)[gone & quiet], _rows_of(of_kind)[gone & quiet])
+        _restart(state, kind, rows_of(own)[gone & quiet], rows_of(of_kind)[gone & quiet])
     usual, known = _usual(state, charts, own, value)
     if not known.any():
         return np.full(len(value), np.nan)
@@ -66,7 +67,7 @@ def charted(
         return _moved(state, charts, kind, own, of_kind, scaled)
     shown = np.full(len(value), np.nan)
     shown[known] = _moved(
-        state, charts, kind, _rows_of(own)[known], _rows_of(of_kind)[known], scaled[known]
+        state, charts, kind, rows_of(own)[known], rows_of(of_kind)[known], scaled[known]
     )
     return shown
 
@@ -108,7 +109,7 @@ def _usual(
     rows, taken = rows[learning], value[chosen[learning]]
     known = np.ones(len(value), dtype=np.bool_)
     known[chosen[learning]] = False
-    usual = usual_of(state, charts, _rows_of(own))
+    usual = usual_of(state, charts, rows_of(own))
     if len(rows):
         state.learned_count[rows], state.learned_mean[rows], state.learned_square[rows] = learn(
             taken,
@@ -158,11 +159,3 @@ def _moved(
     )
     state.statistic[own], state.seen_count[of_kind], state.seen_mean[of_kind] = total, count, mean
     return np.where(count > charts.warm_up[own], total, np.nan)
-
-
-def _shifted(rows: Rows | slice, by: int) -> Rows | slice:
-    return slice(rows.start + by, rows.stop + by) if isinstance(rows, slice) else rows + by
-
-
-def _rows_of(rows: Rows | slice) -> Rows:
-    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows

@@ -77,6 +77,26 @@ def rounds_of(scans: Sequence[JudgedScans]) -> Iterator[Round]:
         number += 1
 
 
+def pieces_of(of: Round, cells: "Cells", readings_max: int) -> Iterator[Round]:
+    """Cut a round into pieces of so many readings, or of one group where that has more."""
+    if len(of.value) <= readings_max:
+        yield of
+        return
+    ends = np.cumsum(cells.first[of.groups + 1] - cells.first[of.groups])
+    begin, read = 0, 0
+    while begin < len(of.groups):
+        end = max(begin + 1, int(np.searchsorted(ends, read + readings_max, side="right")))
+        groups, readings = slice(begin, end), slice(read, int(ends[end - 1]))
+        yield Round(
+            groups=of.groups[groups],
+            at_us=of.at_us[groups],
+            suspect=of.suspect[groups],
+            value=of.value[readings],
+            quality=of.quality[readings],
+        )
+        begin, read = end, int(ends[end - 1])
+
+
 def ranges(
     begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.int64]:  # all numbers of all ranges
