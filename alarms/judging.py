@@ -291,8 +291,6 @@ class Judge:
         figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
         """Let delays decide what is believed; rows are those that have a reading to go by."""
-        if not len(rows):
-            return []
         rules = self._rules
         # Where what is violated is believed already, and stays, no delay is running.
         running = violated != state.violated[rows]

@@ -166,7 +166,7 @@ def _ratio_to_river() -> float | None:
     ours = 50 * RIVER_CHANNELS / ours_s
     means = [stats.EWMean(0.25) for _ in range(RIVER_CHANNELS)]
     tests = [
-        drift.PageHinkley(min_instances=30, delta=0.5, threshold=50.0, alpha=1.0, mode="up")
+        drift.PageHinkley(30, 0.5, 50.0, 1.0, "up")  # Its readings before, slack, bound.
         for _ in range(RIVER_CHANNELS)
     ]
     readings = stage.noise[:4].tolist()

@@ -75,28 +75,12 @@ def bench_plan(
     bare: bool = False,  # Without limits and rate limits.
 ) -> SitePlan:
     """Make a site of whole groups with at least so many channels."""
-    name = Name(en="Bench", zh="测试")
+    chosen = [CHARTS[chart] for chart in charts]
     groups = [
-        ScanGroup.model_construct(
-            id=f"g{group}",
-            period_s=PERIOD_S,
-            bus="bus",
-            channels=[
-                Channel.model_construct(
-                    id=f"c{group}_{slot}",
-                    quantity="level",
-                    unit="m",
-                    slot=slot,
-                    instrument="gauge",
-                    limits=[] if bare else [LIMIT],
-                    rate_limits=[] if bare else [RATE],
-                    charts=[CHARTS[chart] for chart in charts],
-                )
-                for slot in range(group_channels)
-            ],
-        )
+        _group(group, group_channels, chosen, bare=bare)
         for group in range(-(-channels // group_channels))
     ]
+    name = Name(en="Bench", zh="测试")
     station = Station.model_construct(id="station", name=name, scan_groups=groups)
     structure = Structure.model_construct(
         id="dam", kind=StructureKind.TAILINGS_DAM, name=name, stations=[station]
@@ -110,3 +94,24 @@ def bench_plan(
         structures=[structure],
     )
     return plan_of(site)
+
+
+def _group(number: int, channels: int, charts: list[Chart], *, bare: bool) -> ScanGroup:
+    return ScanGroup.model_construct(
+        id=f"g{number}",
+        period_s=PERIOD_S,
+        bus="bus",
+        channels=[
+            Channel.model_construct(
+                id=f"c{number}_{slot}",
+                quantity="level",
+                unit="m",
+                slot=slot,
+                instrument="gauge",
+                limits=[] if bare else [LIMIT],
+                rate_limits=[] if bare else [RATE],
+                charts=charts,
+            )
+            for slot in range(channels)
+        ],
+    )
