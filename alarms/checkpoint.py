@@ -12,6 +12,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
 from alarms.engine import CLOCK, SILENCE, SiteEngine
 from alarms.engine_state import EngineState
 from alarms.rules import RuleKind, subject_key
+from alarms.screening import SCREEN_STATES, ScreenKind
 from alarms.transition import LASTING_RULES, AlarmKind, AlarmState
 from telemetry.plan import SitePlan
 from telemetry.site import Level
@@ -43,6 +45,7 @@ LEARNING_COLUMNS: Final = ("learned_count", "learned_mean", "learned_square")
 # Checkpoints of earlier versions lack these.
 NEWER_FAMILIES: Final = frozenset(
     {"confirming", "charts", "ewma_charts", "hinkley_charts", "learning_charts"}
+    | {f"{kind.name.lower()}_screens" for kind in ScreenKind}
 )
 MEMORY_COLUMNS: Final = ("held_us", "held_value", "held_quality", "at_us", "value", "quality")
 
@@ -69,7 +72,7 @@ def encode(engine: SiteEngine, state: EngineState) -> bytes:
         "alarms": [_document(alarm) for alarm in state.alarms.values()],
     }
     arrays: dict[str, Any] = {
-        name: getattr(state, name) for _, columns in families.values() for name in columns
+        name: attrgetter(name)(state) for _, columns in families.values() for name in columns
     }
     for group, memory in state.memory.items():
         for name in MEMORY_COLUMNS:
@@ -140,7 +143,7 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
         was = header[family]
         old, new = _rows_in_both(was, now)
         for name in columns:
-            fresh = getattr(state, name)
+            fresh = attrgetter(name)(state)
             stored = _checked(arrays, name, (*fresh.shape[:-1], len(was)), fresh.dtype)
             fresh[..., new] = stored[..., old]
     _adopt_technical_level(engine, state)
@@ -252,7 +255,17 @@ def _families(engine: SiteEngine) -> dict[str, tuple[list[str], tuple[str, ...]]
         "ewma_charts": (of(RuleKind.EWMA), EWMA_COLUMNS),
         "hinkley_charts": (of(RuleKind.PAGE_HINKLEY), HINKLEY_COLUMNS),
         "learning_charts": ([charts[row] for row in learning], LEARNING_COLUMNS),
+        **{
+            f"{kind.name.lower()}_screens": (list(rows.names), _columns_of(kind))
+            for kind, rows in engine.screening.rows.items()
+        },
     }
+
+
+def _columns_of(kind: ScreenKind) -> tuple[str, ...]:
+    """Name the columns of one kind of screen, as they stand in the state."""
+    of = kind.name.lower()
+    return tuple(f"screens.{of}.{field}" for field in SCREEN_STATES[kind]._fields)
 
 
 def _slots_of(plan: SitePlan, group: int) -> list[str | None]:

@@ -9,6 +9,7 @@ from alarms.annunciator import Annunciator, OpenAlarm
 from alarms.derivation import SourceMemory
 from alarms.detectors.rate import NEVER_US
 from alarms.rules import RuleColumns, RuleKind
+from alarms.screening import ScreenStates
 
 __all__ = ["NEVER_US", "EngineState"]
 
@@ -38,6 +39,7 @@ class EngineState:
     learned_count: NDArray[np.float64]  # [learning chart]
     learned_mean: NDArray[np.float64]  # [learning chart]
     learned_square: NDArray[np.float64]  # [learning chart]
+    screens: ScreenStates
     memory: dict[int, SourceMemory]  # By group: what calculated channels may still need.
     annunciator: Annunciator = field(default_factory=Annunciator)
     # Alarms whose rule has left the configuration; the next step clears them.
@@ -50,7 +52,12 @@ class EngineState:
 
     @classmethod
     def fresh(
-        cls, rules: RuleColumns, *, groups: int, memory: dict[int, SourceMemory]
+        cls,
+        rules: RuleColumns,
+        *,
+        groups: int,
+        screens: ScreenStates,
+        memory: dict[int, SourceMemory],
     ) -> "EngineState":
         """Begin without a past."""
         rates, charts = rules.count(RuleKind.RATE), len(rules.charts)
@@ -76,5 +83,6 @@ class EngineState:
             learned_count=np.zeros(learners),
             learned_mean=np.zeros(learners),
             learned_square=np.zeros(learners),
+            screens=screens,
             memory=memory,
         )

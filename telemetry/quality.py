@@ -34,9 +34,15 @@ class Quality(IntEnum):
     NO_VALUE_CODE = 116  # The device itself says, by a number set aside for it, that it has none.
     FROZEN = 120
     SPIKE = 121
+    OUTLIER = 122
 
 
 FIRST_BAD: Final = 100
+
+
+def is_screened(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Tell which readings the centre's screens did not believe; these keep their value."""
+    return (quality >= Quality.FROZEN) & (quality <= Quality.OUTLIER)
 
 
 def is_unread(quality: NDArray[np.int16]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from telemetry.limits import Chart, Limit, RateLimit
 from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
 from telemetry.register import ByteOrder, Register, Table
+from telemetry.screens import Screens
 from telemetry.sources import (
     Column,
     FieldName,
@@ -181,6 +182,7 @@ class ChannelBase(Part):
     limits: list[Limit] = Field(default_factory=list)
     rate_limits: list[RateLimit] = Field(default_factory=list)
     charts: list[Chart] = Field(default_factory=list)
+    screen: Screens | None = None
     # A discrete channel names its states by number and has no limits.
     states: dict[int, State] | None = None
     state_on_delay_s: NotNegative = 0.0

@@ -77,6 +77,16 @@ CASES: dict[str, Case] = {
         gap_s=100.0,
         before=(8.0,) * 60,
     ),
+    "screened": Case(
+        {
+            "limits": [limit(blue=5.0, red=7.0, deadband=0.5)],
+            "screen": {
+                "spike": {"most_per_hour": 400.0},
+                "outlier": {"readings": 5},
+                "frozen": {"after_s": 86_400.0},
+            },
+        },
+    ),
     "state": Case(
         {
             "quantity": "running_state",

@@ -19,7 +19,8 @@ import numpy as np
 from alarms.engine_state import EngineState
 from alarms.judging import Judge
 from alarms.rounds import Round
-from alarms.rules import compile_rules
+from alarms.rules import RuleColumns, compile_rules
+from alarms.screening import Screening
 from simulators.proving.bench_plan import bench_plan
 from telemetry.plan import SitePlan
 
@@ -78,11 +79,16 @@ def _stage(channels: int) -> Stage:
     stage = Stage(
         plan=plan,
         judge=Judge(plan, rules),
-        state=EngineState.fresh(rules, groups=len(plan.groups), memory={}),
+        state=_fresh(plan, rules),
         noise=noise,
     )
     _judge(stage, _dense_rounds(stage, 0, WARM_UP_ROUNDS))
     return stage
+
+
+def _fresh(plan: SitePlan, rules: RuleColumns) -> EngineState:
+    screens = Screening(plan).fresh()
+    return EngineState.fresh(rules, groups=len(plan.groups), screens=screens, memory={})
 
 
 def _dense(stage: Stage) -> float:
@@ -157,7 +163,7 @@ def _ratio_to_river() -> float | None:
     plan = bench_plan(RIVER_CHANNELS, GROUP_CHANNELS, charts=("ewma", "page_hinkley"), bare=True)
     rules = compile_rules(plan)
     judge = Judge(plan, rules)
-    state = EngineState.fresh(rules, groups=len(plan.groups), memory={})
+    state = _fresh(plan, rules)
     stage = Stage(
         plan, judge, state, np.random.default_rng(3).standard_normal((NOISES, RIVER_CHANNELS))
     )
