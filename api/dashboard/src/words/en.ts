@@ -249,6 +249,7 @@ export const en = {
     no_value_code: "device says that it has no value",
     frozen: "frozen",
     spike: "spike",
+    outlier: "outlier",
   },
 };
 

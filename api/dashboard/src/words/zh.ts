@@ -244,5 +244,6 @@ export const zh: Words = {
     no_value_code: "设备表示无有效值",
     frozen: "冻结",
     spike: "尖峰",
+    outlier: "离群值",
   },
 };
