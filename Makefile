@@ -14,7 +14,7 @@ PAGE_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*'
 help:
 	@echo "make demo       a whole mine on this machine, with a slope that fails within two minutes"
 	@echo "make test       all tests"
-	@echo "make fuzz       a million mutated Modbus replies"
+	@echo "make fuzz       every reader under atheris, a minute each, and a million mutated Modbus replies"
 	@echo "make check      ruff, mypy, import contracts"
 	@echo "make scenarios  all six scenarios on real processes"
 	@echo "make install    the 'groundwatch' command in $(VENV)"
@@ -39,9 +39,10 @@ test: install
 	@$(BIN)/python -m pytest -n 2 -m "not real_processes and not all_scenarios" $(TESTS)
 	@$(BIN)/python -m pytest -m "real_processes and not all_scenarios" $(TESTS)
 
-# A million mutated Modbus replies against the edge's own decoding; some minutes.
+# A million mutated Modbus replies, then every reader for so many seconds; FUZZ names some of them only.
+FUZZ_SECONDS ?= 60
 fuzz: install
-	@PYTHONPATH=.:tests $(BIN)/python tests/modbus_fuzz.py $(FUZZ)
+	@PYTHONPATH=.:tests $(BIN)/python tests/fuzz/run_all.py --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 scenarios: install
 	@$(BIN)/python -m pytest -m all_scenarios tests/real_processes
@@ -63,4 +64,4 @@ lock:
 	  --quiet --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) api/dashboard/dist api/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) api/dashboard/dist api/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

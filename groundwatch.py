@@ -1,6 +1,7 @@
 """The command line: one sub-command per service; the only place that wires rooms together."""
 
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -23,6 +24,8 @@ from groundwatch_identity import (
     line_encryption,
 )
 from ingest.quarantine_command import app as quarantine
+
+OURS = ("telemetry", "historian", "ingest", "alarms", "api", "carriers", "edge_agent", "simulators")
 
 app = typer.Typer(
     name="groundwatch",
@@ -315,16 +318,28 @@ def configure_log() -> None:
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    structlog.configure(processors=[*before_rendering, renderer])
+    structlog.configure(processors=[*before_rendering, _without_controls, renderer])
+
+
+def _without_controls(
+    _logger: object, _method: str, entry: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Escape what a device, a broker or a file name could do to the terminal that shows a log."""
+    return {
+        name: said
+        if name in {"exception", "stack"} or not isinstance(said, str) or said.isprintable()
+        else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
+        for name, said in entry.items()
+    }
 
 
 def main() -> None:
-    """Run the command line; a database that can't be reached is a sentence, not a traceback."""
+    """Run the command line; what a user can mend is told in a sentence, not by a traceback."""
     configure_log()
     try:
         app()
     except Exception as error:
-        told = _about_database(error)
+        told = _about_database(error) or _about_missing_part(error)
         if told is None:
             raise
         typer.echo(told, err=True)
@@ -340,6 +355,19 @@ def _about_database(error: Exception) -> str | None:
     return (
         f"The database can't be used: {reason[0] if reason else type(error).__name__}\n"
         "Remedy: check --dsn (or GROUNDWATCH_DSN), and that the database runs and lets us in."
+    )
+
+
+def _about_missing_part(error: Exception) -> str | None:
+    """Say which part is to be installed, if that is what ended us; None if it was not."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    if error.name.partition(".")[0] in OURS:
+        return None  # A mistake of ours, whose traceback is wanted.
+    return (
+        f"This command needs the Python package of '{error.name}', which is not installed.\n"
+        "Remedy: pip install 'groundwatch[server]' at a centre, 'groundwatch[edge]' at an edge, "
+        "'groundwatch[edge,server]' for demonstrations."
     )
 
 

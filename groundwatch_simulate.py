@@ -113,7 +113,12 @@ def simulate(
 def _write_sites(edges: int, channels: int, folder: Path) -> None:
     from simulators.load_numbers import write_load_sites
 
-    for path in write_load_sites(edges, channels, folder):
+    try:
+        written = write_load_sites(edges, channels, folder)
+    except OSError as error:
+        typer.echo(f"The site files can't be written into {folder}: {error.strerror}.", err=True)
+        raise typer.Exit(2) from error
+    for path in written:
         typer.echo(path)
     raise typer.Exit(0)
 
@@ -160,17 +165,11 @@ def bench_ingest(
 ) -> None:
     """How many readings a second does one centre on this machine store and judge?"""
     from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
-    from telemetry.durations import seconds_in
 
-    try:
-        for_s = seconds_in(for_)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
     settings = BenchSettings(
         edges=edges,
         channels=channels,
-        for_s=for_s,
+        for_s=_seconds(for_),
         scans_per_block=scans_per_block,
         offered_per_s=offered,
         as_json=json,
@@ -205,20 +204,25 @@ def demo(
 ) -> None:
     """Run a whole simulated mine on this machine: instruments, edges, centre and page."""
     from simulators.proving.demo import DemoSettings, run_demo
-    from telemetry.durations import seconds_in
 
-    try:
-        for_s = None if for_ is None else seconds_in(for_)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
     settings = DemoSettings(
         scenario=scenario,
         rate=rate,
         seed=seed,
-        for_s=for_s,
+        for_s=None if for_ is None else _seconds(for_),
         headless=headless,
         as_json=json,
         keep=keep,
     )
     raise typer.Exit(run_demo(settings))
+
+
+def _seconds(text: str) -> float:
+    """Read a duration; end the program with a sentence where it is none."""
+    from telemetry.durations import seconds_in
+
+    try:
+        return seconds_in(text)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error

@@ -14,7 +14,7 @@ from api.settings import ApiSettings
 from api.site_directory import SiteDirectory, SiteRecord
 from api.store_figures import QuarantineCount
 from api.wakeups import Wakeups
-from historian.connection import connection_arguments
+from historian.pools import StorePool
 from historian.tokens import Token
 from telemetry.clock import Clock
 
@@ -22,9 +22,6 @@ POOL_MAX = 8
 POOL_TIMEOUT_S = 2.0
 LONG_POOL_MAX = 4
 LONG_POOL_TIMEOUT_S = 8.0  # Charts come by the dozen, and may wait for each other.
-# A connection is tried for this long, then again with the next request that needs one: so
-# after a long absence of the database nobody sits out a long back-off.
-POOL_RECONNECT_S = 3.0
 STATEMENT_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 2.0
 
@@ -67,24 +64,13 @@ def make_parts(settings: ApiSettings) -> Parts:
 
 
 def _pool(settings: ApiSettings, size: int, timeout_s: float) -> AsyncConnectionPool:
-    return AsyncConnectionPool(
+    return StorePool(
         settings.dsn,
-        min_size=1,
-        max_size=size,
-        timeout=timeout_s,
-        reconnect_timeout=POOL_RECONNECT_S,
-        open=False,
-        check=AsyncConnectionPool.check_connection,
-        name="api",
-        kwargs={
-            "autocommit": True,
-            **connection_arguments(
-                settings.dsn,
-                "api",
-                statement_timeout_s=STATEMENT_TIMEOUT_S,
-                lock_timeout_s=LOCK_TIMEOUT_S,
-            ),
-        },
+        "api",
+        size_max=size,
+        lent_within_s=timeout_s,
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
+        lock_timeout_s=LOCK_TIMEOUT_S,
     )
 
 

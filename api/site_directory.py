@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -63,16 +64,23 @@ class SiteDirectory:
         self._pool = pool
         self._records: dict[int, SiteRecord] = {}
         self._refused: set[tuple[int, int]] = set()
-        self._looked_s = float("-inf")
+        self._looked_s = self._failed_s = float("-inf")
         self._lock = asyncio.Lock()
 
     async def all(self) -> list[SiteRecord]:
         """Return every site, by key."""
+        asked_s = real_monotonic_s()
         async with self._lock:
             now_s = real_monotonic_s()
             if now_s - self._looked_s >= LOOKS_APART_S:
-                async with self._pool.connection() as conn:
-                    await self._refresh(conn)
+                if asked_s < self._failed_s:  # Else they would wait for it in turn, one by one.
+                    raise psycopg.OperationalError("it failed for whoever asked at the same time")
+                try:
+                    async with self._pool.connection() as conn:
+                        await self._refresh(conn)
+                except psycopg.OperationalError:
+                    self._failed_s = real_monotonic_s()
+                    raise
                 self._looked_s = now_s
         return sorted(self._records.values(), key=lambda record: record.key)
 

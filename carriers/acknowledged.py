@@ -22,7 +22,8 @@ import aiomqtt
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.client import MQTTMessage
 
-from carriers.broker import BrokerError, happens_within, heed_cancellation, is_refusal
+from carriers.broker import BrokerError, is_refusal
+from carriers.waiting import happens_within, heed_cancellation
 from telemetry.tls import SSLContext, SSLSocket
 
 KEEPALIVE_S: Final = 30
@@ -254,9 +255,12 @@ async def acknowledged_line(
     line = AcknowledgedLine(client, window)
     try:
         await client.__aenter__()
-    except aiomqtt.MqttError as error:
+    except (aiomqtt.MqttError, OSError, ValueError) as error:  # A host name may be impossible.
         line.close()
         raise BrokerError(_words(error)) from error
+    except BaseException:  # Or the socket of a connection half made stays.
+        line.close()
+        raise
     watching = asyncio.create_task(line.watch(), name="watch broker")
     window.on_room = line.resume
     try:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from carriers.waiting import happens_within
 from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
 from edge_agent.secured_line import SecuredLine
@@ -23,7 +24,6 @@ from edge_agent.sources import check_settings, source_of
 from edge_agent.spool import SpoolError
 from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.uplink import Uplink
-from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, read_clock_file
 from telemetry.lifetime import is_supervised, until_asked_to_stop
 from telemetry.plan import GroupPlan, SitePlan, plan_of

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from carriers.broker import (
+from carriers.broker_settings import (
     BrokerSettingsError,
     read_broker_settings,
     read_broker_url,

@@ -12,10 +12,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from carriers.waiting import happens_within
 from edge_agent.source import KeptAside, TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
-from edge_agent.waiting import happens_within
 from telemetry.conversion import GroupConverter
 from telemetry.plan import GroupPlan
 from telemetry.quality import is_bad
@@ -84,6 +84,7 @@ class Collector:
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
         self._failing = False
+        self._lost = 0  # Scans, since the disk began to refuse.
 
     def keep(self, scan: TakenScan) -> None:
         """Take a scan; it is in the spool soon, at once when a limit is violated."""
@@ -108,7 +109,7 @@ class Collector:
                     await asyncio.sleep(RETRY_S)
             if not await self._flush():
                 # What somebody waits for will come again.
-                lost = sum(scan.kept is None for scan in self._scans)
+                lost = self._lost + sum(scan.kept is None for scan in self._scans)
                 log.error("scans lost: the disk refused them to the end", scans=lost)
         finally:
             finishing.cancel()
@@ -135,8 +136,9 @@ class Collector:
             self._aside = [*aside, *self._aside]
             return False
         if self._failing:
-            log.info("spool takes scans again")
+            log.info("spool takes scans again", scans_lost=self._lost)
             self._failing = False
+            self._lost = 0
         if appended.dropped:
             log.error("spool full: undelivered blocks given up", ranges=appended.dropped)
         self._appended(appended)
@@ -153,9 +155,10 @@ class Collector:
         every = [*scans, *self._scans]
         self._scans = _newest(every, SCANS_HELD_MAX)
         self._some.set()
-        if len(every) > len(self._scans):
-            lost = len(every) - len(self._scans)
-            log.error("scans lost: no room on disk or in memory", scans=lost)
+        lost = len(every) - len(self._scans)
+        if lost and not self._lost:  # How many in all is told in the end.
+            log.error("scans are being lost: no room on disk or in memory")
+        self._lost += lost
 
 
 def _newest(scans: Sequence[TakenScan], most: int) -> list[TakenScan]:

@@ -12,7 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from telemetry.enrolment import Enrolled
-from telemetry.new_files import OWNER_ONLY, NewFileError, refuse_existing, replace, write_new
+from telemetry.new_files import (
+    OWNER_ONLY,
+    NewFileError,
+    is_there,
+    refuse_existing,
+    replace,
+    write_new,
+)
 
 TOKEN, KEY, CERTIFICATE = "edge.token", "edge.key", "edge.crt"
 AUTHORITY, SITE, SETTINGS, SPOOL = "authority.crt", "site.yaml", "edge.toml", "spool.db"
@@ -43,7 +50,7 @@ class EnrolledFolder:
                     f"{error} Or say --again: credentials are then replaced, settings and spool "
                     "stay."
                 ) from error
-        elif not self.settings.exists():
+        elif not is_there(self.settings):
             raise NewFileError(f"{self.path} holds no enrolled edge: leave --again out.")
         self.tidy()
         write_new({self.path / NEW_KEY: (key, OWNER_ONLY)})

@@ -116,9 +116,9 @@ async def _ask(
                 authority = drafts / "authority.crt"
                 pem = await _fetch_authority(f"{centre}{ENROL_PATH}", code.fingerprint)
                 authority.write_text(pem, encoding="ascii")
-            if authority is not None:
-                verified_by = authority.read_text(encoding="ascii")
             context = client_context(authority, on_trouble=troubles.append)
+            if authority is not None:  # People write remarks into it, in any language.
+                verified_by = authority.read_text(encoding="utf-8", errors="replace")
         request = Request(code.code_id, code.secret, csr, asked.edge)
         return await _converse(f"{centre}{ENROL_PATH}", context, request), verified_by
     except (TlsFilesError, EnrolmentError) as error:

@@ -13,10 +13,10 @@ from typing import Final
 
 import structlog
 
+from carriers.waiting import happens_within
 from edge_agent.folder_marks import Mark, Marks
 from edge_agent.source import Keep, TakenScan
-from edge_agent.waiting import happens_within
-from telemetry.clock import Clock
+from telemetry.clock import Clock, real_monotonic_s
 from telemetry.complaint import Complaint
 from telemetry.logger_files.format import FileOfGroup
 from telemetry.logger_files.header import Wanted
@@ -31,8 +31,8 @@ from telemetry.plan import GroupPlan
 from telemetry.site import Bus, Channel, ScanGroup
 
 PIECE_BYTES: Final = 1 << 16  # Some thousand rows are on their way at most.
-# Scans that the collector has given up, because no disk took them, are read again after this.
-KEPT_WITHIN_S: Final = 600.0
+FILES_MAX: Final = 5_000  # Of a group; how far each was read must be remembered.
+STORE_APART_S: Final = 1.0  # What is read meanwhile comes again after a crash.
 LAST_PIECE_WITHIN_S: Final = 5.0
 COMPLAINTS_TOLD_MAX: Final = 3  # Of a file that can't be read at all.
 
@@ -88,6 +88,7 @@ class FolderWatching:
         self._groups = [WatchedGroup.of(group) for group in groups]
         self._keep = keep
         self._marks = Marks(marks_file)
+        self._stored_s = -STORE_APART_S
         self._failing: dict[str, str] = {}  # By file, why it can't be read.
 
     @property
@@ -123,6 +124,17 @@ class FolderWatching:
             self._note_failure(str(self._folder), f"the folder cannot be read: {error.strerror}")
             return
         self._note_success(str(self._folder))
+        wanted = str(self._folder / group.form.pattern)
+        if len(paths) > FILES_MAX:
+            self._note_failure(
+                wanted,
+                f"there are more than {FILES_MAX} files, the older ones are passed over: "
+                "move away what was read",
+            )
+            paths = paths[-FILES_MAX:]
+        else:
+            self._note_success(wanted)
+        self._marks.forget(group.plan.key, {path.name for path in paths})
         for path in paths:
             while not stop.is_set():
                 try:
@@ -142,6 +154,7 @@ class FolderWatching:
                     or piece.is_last
                 ):
                     break
+        await self._store_marks()
 
     def _files(self, pattern: str) -> list[Path]:
         """List the files that belong to a group, those that were written longest ago first."""
@@ -210,13 +223,20 @@ class FolderWatching:
         if missing and not await _safe_or_stopped(safe, stop):
             return False
         self._marks.put(group.plan.key, piece.old, piece.new)
+        if real_monotonic_s() - self._stored_s >= STORE_APART_S:
+            await self._store_marks()
+        return True
+
+    async def _store_marks(self) -> None:
+        if self._marks.is_stored:
+            return
+        self._stored_s = real_monotonic_s()
         try:
             await asyncio.to_thread(self._marks.store)
         except OSError as error:
             self._note_failure(str(self._marks.path), f"cannot be written: {error.strerror}")
         else:
             self._note_success(str(self._marks.path))
-        return True
 
     def _note_failure(self, file: str, reason: str) -> None:
         """Say that a file can't be read: when it begins, and when the reason changes."""
@@ -236,10 +256,14 @@ def _in_short(complaints: Sequence[Complaint]) -> str:
 
 
 async def _safe_or_stopped(safe: asyncio.Event, stop: asyncio.Event) -> bool:
-    """Wait until the spool has everything, or we are told to stop and a little time has passed."""
+    """Wait until the spool has everything, or we are told to stop and a little time has passed.
+
+    However long the disk refuses: what somebody waits for is not given up, so to hand it over
+    once more would only fill the memory.
+    """
     waiting = [asyncio.create_task(one.wait()) for one in (safe, stop)]
     try:
-        await asyncio.wait(waiting, timeout=KEPT_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for one in waiting:
             one.cancel()

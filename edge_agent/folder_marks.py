@@ -8,18 +8,20 @@ been replaced, or cut, is read from its beginning. What then comes twice the cen
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
 import structlog
 
 from telemetry.logger_files.reader import ReaderPosition
 
 WINDOW_BYTES: Final = 4_096
 BEGINNING: Final = ReaderPosition()
-MARKS_MAX: Final = 500  # Of a group; those that were read longest ago are forgotten.
+GONE_MAX: Final = 500  # Marks of a group's files that are there no more, for a while.
 
 log = structlog.get_logger()
 
@@ -37,7 +39,7 @@ class Mark:
     def fits(self, file: BinaryIO, size: int) -> bool:
         """Tell whether a file is the one that was read up to here."""
         offset = self.position.offset
-        if size < offset:
+        if not 0 < offset <= size:
             return False
         return fingerprints(file, offset) == (self.head, self.tail)
 
@@ -49,11 +51,8 @@ class Mark:
 
 def fingerprints(file: BinaryIO, offset: int) -> tuple[str, str]:
     """Hash the beginning of what has been read of a file, and the end."""
-    file.seek(0)
-    head = file.read(min(offset, WINDOW_BYTES))
-    file.seek(max(0, offset - WINDOW_BYTES))
-    tail = file.read(min(offset, WINDOW_BYTES))
-    return hashlib.sha256(head).hexdigest(), hashlib.sha256(tail).hexdigest()
+    length = min(offset, WINDOW_BYTES)
+    return _hash_at(file, 0, length), _hash_at(file, offset - length, length)
 
 
 @dataclass(slots=True, eq=False)
@@ -62,20 +61,19 @@ class Marks:
 
     path: Path
     by_group: dict[str, list[Mark]] = field(default_factory=dict)  # Oldest first.
+    is_stored: bool = True  # Whether the file says the same.
 
     def load(self) -> None:
         """Read the file; one that is damaged is put aside, and everything is read anew."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            found: object = json.loads(self.path.read_bytes())
+            self.by_group = msgspec.convert(found, dict[str, list[Mark]])
         except FileNotFoundError:
             return
-        try:
-            self.by_group = {
-                group: [_mark(one) for one in marks] for group, marks in json.loads(text).items()
-            }
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
             aside = self.path.with_suffix(".damaged")
-            self.path.replace(aside)
+            with suppress(OSError):
+                self.path.replace(aside)
             log.error(  # noqa: TRY400
                 "what was read of watched files is not known any more; they are read again",
                 old=str(aside),
@@ -85,8 +83,12 @@ class Marks:
     def find(self, group: str, name: str, file: BinaryIO, size: int) -> Mark:
         """Find the mark of a file, whatever it is called now, or begin one."""
         marks = self.by_group.get(group, [])
+        heads: dict[int, str] = {}  # By length: nearly every mark of another file differs there.
         for one in sorted(marks, key=lambda one: one.name != name):
-            if one.position.offset and one.fits(file, size):
+            length = min(one.position.offset, WINDOW_BYTES)
+            if length not in heads:
+                heads[length] = _hash_at(file, 0, max(0, length))
+            if one.head == heads[length] and one.fits(file, size):
                 if one.name == name:
                     return one
                 # Renamed, or copied: then both go on, each from its own mark.
@@ -98,7 +100,21 @@ class Marks:
     def put(self, group: str, old: Mark, new: Mark) -> None:
         """Put a mark in the place of another one."""
         marks = [one for one in self.by_group.get(group, []) if one is not old]
-        self.by_group[group] = [*marks, new][-MARKS_MAX:]
+        self.by_group[group] = [*marks, new]
+        self.is_stored = False
+
+    def forget(self, group: str, present: Collection[str]) -> None:
+        """Forget files that are gone, but for the last few: they may only have been moved.
+
+        Of a file that is still there the mark is never forgotten, or it would be read again and
+        again.
+        """
+        marks = self.by_group.get(group, [])
+        gone = [one for one in marks if one.name not in present]
+        forgotten = set(map(id, gone[:-GONE_MAX]))
+        if forgotten:
+            self.by_group[group] = [one for one in marks if id(one) not in forgotten]
+            self.is_stored = False
 
     def store(self) -> None:
         """Write the file so that it is whole after a power cut, old or new."""
@@ -116,12 +132,9 @@ class Marks:
             os.fsync(folder)
         finally:
             os.close(folder)
+        self.is_stored = True
 
 
-def _mark(fields: Mapping[str, object]) -> Mark:
-    plain = {**fields}
-    position = plain.pop("position")
-    header = plain.pop("header")
-    assert isinstance(position, dict)
-    assert isinstance(header, list)
-    return Mark(**plain, position=ReaderPosition(**position), header=tuple(header))  # type: ignore[arg-type]
+def _hash_at(file: BinaryIO, begin: int, length: int) -> str:
+    file.seek(begin)
+    return hashlib.sha256(file.read(length)).hexdigest()

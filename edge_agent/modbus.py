@@ -6,7 +6,8 @@ tells them apart by transaction numbers. RTU has none, and some gateways always 
 1. After a question that was not answered well the connection is closed; a serial line is emptied
    instead, and is silent for 3.5 characters before each question.
 2. Before a unit that owes a reply is asked again, it is asked for another number of registers.
-   Only an answer of that length shows that the late reply is not still on its way.
+   Only an answer of that length shows that the late reply is not still on its way; where the
+   unit refuses that question, only the numbers that it was asked for do.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
+from carriers.waiting import heed_cancellation
 from edge_agent.exceptions import exception_in_words
 from edge_agent.framing import Question, WrongAnswer, values_in
 from edge_agent.line import Address, Line, on_the_wire_s, silence_s, where_is, why_not
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
-from edge_agent.waiting import heed_cancellation
 from telemetry.clock import real_monotonic_s
 from telemetry.quality import Quality
 from telemetry.sources import ModbusRtu, ModbusTcp
@@ -117,25 +118,35 @@ class Bus:
         other = 1 if stretch.words > together else stretch.words + together
         question = Stretch(stretch.table, stretch.address, other)
         await self._ask(question, device_id, timeout_s)
-        self._owing.discard(device_id)
 
     async def _ask(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
         """Ask, and once more where an old connection turns out to be dead."""
         was_used = self._line is not None and self._line.is_used
         try:
-            return await self._ask_once(stretch, device_id, timeout_s)
+            answer = await self._ask_once(stretch, device_id, timeout_s)
         except _HungUpError as error:
-            self.close()
+            self._hung_up(device_id)
             if not was_used:
                 message = f"the line was closed while unit {device_id} was asked"
                 raise ReadFailedError(Quality.NO_REPLY, message) from error
+        else:
+            if not isinstance(answer, ExceptionResponse):  # Those are all of one length.
+                self._owing.discard(device_id)
+            return answer
         await self.connect(timeout_s)
         try:
+            # Whichever of the two replies comes is good; the other one is still owed.
             return await self._ask_once(stretch, device_id, timeout_s)
         except _HungUpError as error:
-            self.close()
+            self._hung_up(device_id)
             message = f"the line was closed twice while unit {device_id} was asked"
             raise ReadFailedError(Quality.NO_REPLY, message) from error
+
+    def _hung_up(self, device_id: int) -> None:
+        """Note that what was asked may have gone on to the unit, and its reply may still come."""
+        if not self._tells_late_replies:
+            self._owing.add(device_id)
+        self.close()
 
     async def _ask_once(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
         """Send a request and wait for what comes back, or get the line clear of it."""

@@ -16,6 +16,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from carriers.acknowledged import AcknowledgedLine, Delivery, Window, acknowledged_line
 from carriers.broker import BrokerError
+from carriers.waiting import happens_within
 from edge_agent.broker_access import BrokerAccess
 from edge_agent.message_reading import GroupScans, JsonReader, Message, Reader
 from edge_agent.receipts import Receipt, Receipts
@@ -23,7 +24,6 @@ from edge_agent.schedule import Backoff
 from edge_agent.settings import SettingsError
 from edge_agent.source import Keep, KeepAside, KeptAside, TakenScan
 from edge_agent.sparkplug_node import SparkplugNode
-from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
 from telemetry.plan import GroupPlan
 from telemetry.site import Bus, ScanGroup

@@ -14,13 +14,8 @@ from typing import Final
 
 import structlog
 
-from carriers.broker import (
-    BrokerError,
-    BrokerLine,
-    BrokerSettingsError,
-    BrokerUrl,
-    broker_line,
-)
+from carriers.broker import BrokerError, BrokerLine, broker_line
+from carriers.broker_settings import BrokerSettingsError, BrokerUrl
 from edge_agent.carrier import LineClosedError
 from edge_agent.settings import SettingsError, read_token
 from telemetry import sealing

@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from carriers.waiting import happens_within
 from edge_agent.exceptions import ILLEGAL_ADDRESS, TARGET_SILENT
 from edge_agent.modbus import Bus, ReadFailedError
 from edge_agent.registers import RegisterMap
@@ -28,7 +29,6 @@ from edge_agent.schedule import (
     missed_instants,
 )
 from edge_agent.source import Keep, TakenScan
-from edge_agent.waiting import happens_within
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
 from telemetry.plan import GroupPlan
 from telemetry.quality import Quality

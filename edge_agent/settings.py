@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from carriers.broker_settings import BrokerSecrets
 from telemetry.model_errors import plain_message
 from telemetry.tls import Credentials
 
@@ -24,28 +25,6 @@ PREFIX: Final = "GROUNDWATCH_EDGE_"
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message is a sentence per setting."""
-
-
-class MqttSettings(BaseModel):
-    """What is secret, or this machine's own, about the broker of one MQTT bus."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    password_file: Path | None = None  # Of the user that the site file names.
-    ca_file: Path | None = None  # Whom to trust; None: whom the system trusts.
-    certificate_file: Path | None = None  # Of this edge, where the broker asks for one.
-    key_file: Path | None = None  # None: it is in the certificate's file.
-
-    @property
-    def is_about_encryption(self) -> bool:
-        """Whether anything here means something on an encrypted connection only."""
-        return any((self.ca_file, self.certificate_file, self.key_file))
-
-    @model_validator(mode="after")
-    def _key_has_a_certificate(self) -> Self:
-        if self.key_file is not None and self.certificate_file is None:
-            raise ValueError("a key_file needs the certificate_file that it belongs to")
-        return self
 
 
 class EdgeSettings(BaseModel):
@@ -68,8 +47,9 @@ class EdgeSettings(BaseModel):
     authority: Path | None = None  # Whose centres are believed; None: whom the system trusts.
     certificate: Path | None = None  # The edge's own.
     key: Path | None = None
+    # What is secret about the broker of an MQTT bus, whose user the site file names.
     # By the id of the bus: [mqtt.BUS] in the TOML file, a JSON object in the environment.
-    mqtt: dict[str, MqttSettings] = Field(default_factory=dict)
+    mqtt: dict[str, BrokerSecrets] = Field(default_factory=dict)
 
     @property
     def credentials(self) -> Credentials | None:
@@ -176,7 +156,7 @@ def _sentences(error: ValidationError) -> list[str]:
         if one["type"] == "missing":
             sentences.append(f"{option} is missing (or {PREFIX}{name.upper()}, or '{name}').")
         elif one["type"] == "extra_forbidden":
-            model = MqttSettings if one["loc"][0] == "mqtt" else EdgeSettings
+            model = BrokerSecrets if one["loc"][0] == "mqtt" else EdgeSettings
             allowed = ", ".join(model.model_fields)
             sentences.append(f"There is no setting '{name}'; allowed are {allowed}.")
         elif not name:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from carriers.waiting import happens_within
 from edge_agent.carrier import (
     REFUSED_RETRY_S,
     Carrier,
@@ -20,7 +21,6 @@ from edge_agent.carrier import (
 from edge_agent.settings import SettingsError
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
-from edge_agent.waiting import happens_within
 from telemetry.clock import real_monotonic_s
 from telemetry.frames import ProtocolError
 from telemetry.uplink import (

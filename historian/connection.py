@@ -6,28 +6,34 @@ keep old rows alive and hold locks.
 
 Those limits are the server's to keep. One whose machine is gone without a word (no power, a
 broken network) is given up by our own system; one that is there but has stopped working is hung
-up on by `hung_up_after`.
+up on: by every connection itself, when an answer comes later than any that works would give it,
+and sooner by `hung_up_after`, where somebody waits for the whole of something.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TypedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, TypedDict, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, pq
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 
 STATEMENT_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 10.0
 IDLE_IN_TRANSACTION_TIMEOUT_S = 300.0
+# A server that works ends a statement by itself, and says so within this long after its time-out.
+ANSWER_MARGIN_S = 5.0
 CONNECT_TIMEOUT_S = 10
 # A machine that takes nothing that we send for this long is gone; of one that we send nothing to
 # we ask after a silence whether it is there. Connections within a machine know none of this.
 UNTAKEN_TIMEOUT_MS = 15_000
 ASK_AFTER_SILENCE_S, ASK_EVERY_S, ASK_TIMES = 10, 5, 3
+
+Answer = TypeVar("Answer")
 
 
 class ConnectionArguments(TypedDict):
@@ -87,7 +93,56 @@ async def connect(
     arguments = connection_arguments(
         dsn, name, statement_timeout_s=statement_timeout_s, lock_timeout_s=lock_timeout_s
     )
-    return await AsyncConnection.connect(dsn, autocommit=autocommit, **arguments)
+    connection = await StoreConnection.connect(dsn, autocommit=autocommit, **arguments)
+    connection.answer_within_s = answer_within_s(statement_timeout_s)
+    return connection
+
+
+def answer_within_s(statement_timeout_s: float) -> float | None:
+    """Say how long a server that works may let us wait, at most; None for as long as it likes.
+
+    >>> answer_within_s(30.0), answer_within_s(0)
+    (35.0, None)
+    """
+    return statement_timeout_s + ANSWER_MARGIN_S if statement_timeout_s else None
+
+
+@asynccontextmanager
+async def statements_may_take(connection: AsyncConnection, real_s: float) -> AsyncIterator[None]:
+    """Give the statements of a transaction another time than the connection's; so wait for them."""
+    await connection.execute(f"set local statement_timeout = {round(real_s * 1000)}")
+    if not isinstance(connection, StoreConnection):
+        yield
+        return
+    before, connection.answer_within_s = connection.answer_within_s, answer_within_s(real_s)
+    try:
+        yield
+    finally:
+        connection.answer_within_s = before
+
+
+class StoreConnection(AsyncConnection[tuple[Any, ...]]):
+    """A connection that no single wait for its server keeps for ever.
+
+    The bound is for each wait, so that what takes many (a history, an export) may take as long as
+    it likes, as long as it gets on. After it the line is cut, as by `hung_up_after`.
+    """
+
+    answer_within_s: float | None = answer_within_s(STATEMENT_TIMEOUT_S)
+
+    async def wait(  # The time-out is psycopg's, whose method this is.
+        self,
+        gen: PQGen[Answer],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Answer:
+        """Wait as psycopg does wherever it waits for the server, but not for ever."""
+        if timeout is not None:  # Waiting for notifications: it ends by itself.
+            return await super().wait(gen, interval, timeout)
+        if self.answer_within_s is None:
+            return await super().wait(gen, interval)
+        with hung_up_after(self, self.answer_within_s):
+            return await super().wait(gen, interval)
 
 
 def _options_in(dsn: str) -> list[str]:

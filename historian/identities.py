@@ -188,13 +188,14 @@ async def revoke(
     Call it in a transaction. `spared` is a token of the edge that stays, with its certificate.
     """
     site, name = edge or (None, None)
+    if edge is not None and spared is None:
+        # First: whoever is just using a code is waited for, so that his token is found below.
+        await conn.execute(VOID_CODES, edge)
     about = {"token_id": token_id, "site": site, "edge": name, "except": spared}
     cursor = await conn.execute(REVOKE_TOKENS, about)
     tokens = await cursor.fetchall()
     about |= {"tokens": [row[0] for row in tokens]}  # type: ignore[dict-item]
     serials = [row[0] for row in await (await conn.execute(REVOKE_CERTIFICATES, about)).fetchall()]
-    if edge is not None and spared is None:
-        await conn.execute(VOID_CODES, edge)
     for ended, of_site, of_edge in tokens:
         await record(conn, "revoked", of_site, of_edge, ended, who)
     for serial in serials:

@@ -22,6 +22,8 @@ LOCK_KEY = 0x67726F756E64  # "ground"; one migration at a time in a database.
 LOCK_TIMEOUT_S = 30.0
 OLDEST_SERVER = 150_000
 
+# Asked first: whoever may not create tables may not even say `if not exists`.
+HAS_VERSIONS = "select to_regclass('schema_version') is not null"
 CREATE_VERSIONS = """
     create table if not exists schema_version (
         number     integer primary key,
@@ -77,10 +79,16 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
     ) as connection:
         _refuse_old_server(connection)
         await _take_turn(connection)
-        await connection.execute(CREATE_VERSIONS)
-        missing = await _missing(connection, wanted)
-        for migration in missing:
-            await _apply(connection, migration)
+        try:
+            missing = await _missing(connection, wanted)
+            for migration in missing:
+                await _apply(connection, migration)
+        except errors.InsufficientPrivilege as error:
+            raise MigrationError(
+                f"The database's user may not bring the schema up to date: "
+                f"{error.diag.message_primary}. Let it own its database, or grant it CREATE on the "
+                f"schema and let it own the tables in it."
+            ) from error
     return [migration.name for migration in missing]
 
 
@@ -102,6 +110,9 @@ async def _take_turn(connection: AsyncConnection) -> None:
 
 
 async def _missing(connection: AsyncConnection, wanted: Sequence[Migration]) -> list[Migration]:
+    row = await (await connection.execute(HAS_VERSIONS)).fetchone()
+    if row is None or not row[0]:
+        await connection.execute(CREATE_VERSIONS)
     cursor = await connection.execute("select number, name, sha256 from schema_version")
     applied = {number: (name, sha256) for number, name, sha256 in await cursor.fetchall()}
     newest = max((migration.number for migration in wanted), default=0)
@@ -135,11 +146,6 @@ async def _apply(connection: AsyncConnection, migration: Migration) -> None:
         raise MigrationError(
             f"The schema change {migration.name} waited {LOCK_TIMEOUT_S:.0f} s for a table that "
             f"someone else is using, and was taken back. Stop what uses the database, and repeat."
-        ) from error
-    except errors.InsufficientPrivilege as error:
-        raise MigrationError(
-            f"The database's user may not make the schema change {migration.name}: {error}. "
-            f"Let it own its database, or grant it CREATE on the schema."
         ) from error
 
 

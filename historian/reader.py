@@ -8,6 +8,7 @@ its points, no more.
 from collections.abc import AsyncIterator
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from historian.copy_binary import POSTGRES_EPOCH_US
@@ -35,12 +36,14 @@ PACKED_READINGS = """
            || int2send(case when (coalesce(value, raw))[%(element)s] is null
                        then %(no_value)s::smallint
                        else coalesce(quality[%(element)s], 0::smallint) end)
+           || boolsend(coalesce((coalesce(value, raw))[%(element)s], 'NaN') <> 'NaN'
+                       or coalesce((coalesce(raw, value))[%(element)s], 'NaN') <> 'NaN')
     from scan
     where site_id = %(site_id)s and group_id = %(group_id)s
       and time >= %(from_at)s and time < %(to_at)s
     order by time, revision
 """
-PACKED = np.dtype([("time", ">i8"), ("value", ">f8"), ("quality", ">i2")])
+PACKED = np.dtype([("time", ">i8"), ("value", ">f8"), ("quality", ">i2"), ("came", "?")])
 PART_READINGS = 50_000
 # A stretch without scans breaks the line when it is longer than so many periods: after as
 # many, a group counts as silent too.
@@ -60,17 +63,20 @@ async def history(
 ) -> Series:
     """Return a channel's readings in [from, to): at most so many points, extremes among them.
 
-    Where scans contradict each other the first one to arrive counts, marked as a conflict.
+    Where scans contradict each other the first number to arrive counts, marked as a conflict.
     Bad readings are NaN, and so are stretches in which no scan came.
     """
     span_us = range(from_us, max(from_us, to_us))
     period_us = await _period_us(connection, site_id, group_id)
     kept, newest = EMPTY, EMPTY
+    newest_came = np.empty(0, np.bool_)
     gap_us = 0
-    async for part in _parts(connection, site_id, group_id, slot, span_us):
+    async for part, part_came in _parts(connection, site_id, group_id, slot, span_us):
         # The newest reading waits for the next part: only then it shows whether another
         # revision of it, or a gap, follows.
-        readings = first_revisions(join([newest, part]))
+        joined, came = join([newest, part]), np.concatenate([newest_came, part_came])
+        readings = first_revisions(joined, came)
+        newest_came = np.array([came[joined.time_us == joined.time_us[-1]].any()])
         gap_us = gap_us or longest_us(readings, period_us)
         whole = break_gaps(readings, gap_us)
         newest = whole.chosen(np.array([len(whole) - 1]))
@@ -78,21 +84,28 @@ async def history(
     return decimate(join([kept, newest]), points, span_us)
 
 
-def first_revisions(series: Series) -> Series:
-    """Keep the first of the readings that stand at one instant, marked if another one differs.
+def first_revisions(series: Series, came: NDArray[np.bool_]) -> Series:
+    """Keep one of the readings that stand at one instant: the first for which a number came.
 
-    A scan contradicts another as a whole; of its channels most may say the same.
+    A scan contradicts another as a whole, and is kept beside it; of its channels most may say the
+    same, and some may be ones that the first scan knew nothing of. What came first stands, also
+    where it is bad, and is marked if a later number differs from it.
     """
     first = np.concatenate([[True], np.diff(series.time_us) != 0])[: len(series)]
     if first.all():
         return series
-    later = np.flatnonzero(~first)
-    counts = np.maximum.accumulate(np.where(first, np.arange(len(series)), 0))[later]
-    differs = ~np.isnan(series.value[later]) & (series.value[later] != series.value[counts])
+    instant = np.cumsum(first) - 1
+    chosen = np.flatnonzero(first)
+    with_number = np.flatnonzero(came)
+    instants, at = np.unique(instant[with_number], return_index=True)
+    chosen[instants] = with_number[at]
+
+    counts = chosen[instant]
+    differs = ~np.isnan(series.value) & (series.value != series.value[counts])
     contradicted = counts[differs & ~is_bad(series.quality[counts])]
     quality = series.quality.copy()
     quality[contradicted] = Quality.CONFLICT
-    return Series(series.time_us[first], series.value[first], quality[first])
+    return Series(series.time_us[chosen], series.value[chosen], quality[chosen])
 
 
 def longest_us(series: Series, period_us: int) -> int:
@@ -111,8 +124,8 @@ async def _period_us(connection: AsyncConnection, site_id: int, group_id: int) -
 
 async def _parts(
     connection: AsyncConnection, site_id: int, group_id: int, slot: int, span_us: range
-) -> AsyncIterator[Series]:
-    """Fetch a channel's readings in the order of time, a part after the other."""
+) -> AsyncIterator[tuple[Series, NDArray[np.bool_]]]:
+    """Fetch a channel's readings in the order of time, part by part; tell which numbers came."""
     arguments = {
         "site_id": site_id,
         "group_id": group_id,
@@ -129,8 +142,9 @@ async def _parts(
         await cursor.execute(PACKED_READINGS, arguments)
         while fetched := await cursor.fetchmany(PART_READINGS):
             rows = np.frombuffer(b"".join(packed for (packed,) in fetched), PACKED)
-            yield Series(
+            series = Series(
                 rows["time"].astype(np.int64) + POSTGRES_EPOCH_US,
                 rows["value"].astype(np.float64),
                 rows["quality"].astype(np.int16),
             )
+            yield series, rows["came"].copy()

@@ -23,9 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from historian.scan_rows import ScanWrite
+from telemetry.clock import instant_at
 from telemetry.quality import Quality, is_bad
 
+REVISION_LAST = 32_767  # The column is an int2, and a number beyond it would come out negative.
+
 Key = tuple[int, int]  # A group's number and an instant in microseconds.
+
+
+class TooManyRevisionsError(Exception):
+    """So many scans of one instant contradict each other that no other one can be numbered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,9 +188,15 @@ def _row_of(write: ScanWrite, n: int) -> ScanRow:
 def _in_conflict(revisions: Sequence[ScanRow], row: ScanRow) -> ScanRow:
     """Make the next revision of a scan; what is bad in it stays bad, and says why."""
     differing = _differing(revisions[0], row)
+    revision = revisions[-1].revision + 1
+    if revision > REVISION_LAST:
+        raise TooManyRevisionsError(
+            f"group number {row.group_id} has {revision} scans that are all of "
+            f"{instant_at(row.time_us)}: the clock of their source stands still; set it"
+        )
     return replace(
         row,
-        revision=revisions[-1].revision + 1,
+        revision=revision,
         quality=np.where(differing & ~is_bad(row.quality), np.int16(Quality.CONFLICT), row.quality),
     )
 

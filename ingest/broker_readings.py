@@ -27,19 +27,14 @@ from carriers.acknowledged import (
     Window,
     acknowledged_line,
 )
-from carriers.broker import (
-    BrokerError,
-    BrokerSettingsError,
-    BrokerUrl,
-    encryption_of,
-    password_of,
-    read_broker_settings,
-)
+from carriers.broker import BrokerError
+from carriers.broker_settings import BrokerSettingsError, BrokerUrl, read_broker_settings
 from historian import submissions
 from historian.quarantine import QuarantineWrite, write_quarantine
 from historian.submissions import SubmissionOutcome, TooManyUndecidedError
 from ingest import metrics
 from ingest.desk import SiteDesk
+from ingest.narrowing import is_stores_own
 from telemetry.broker_topics import answers_topic, every_readings_topic, gateway_of
 from telemetry.clock import Clock
 from telemetry.submission import (
@@ -124,8 +119,8 @@ class BrokerReadings:
             # The same after a restart: the broker then has kept what came meanwhile.
             client_id=f"groundwatch-{min(self._desks)}-readings",
             username=settings.username,
-            password=password_of(settings),
-            encryption=encryption_of(settings) if self._broker.encrypted else None,
+            password=settings.password(),
+            encryption=settings.encryption() if self._broker.encrypted else None,
         )
 
     async def _listen(self, line: AcknowledgedLine) -> None:
@@ -158,7 +153,8 @@ class BrokerReadings:
                 await self._answer(desk, came, _accepted(SubmissionOutcome(), compiled))
                 continue
             number = await self._persistently(partial(self._submit, desk, came, compiled))
-            tasks.create_task(self._await_outcome(desk, came, compiled, number))
+            decided = desk.awaited[number]
+            tasks.create_task(self._await_outcome(desk, came, compiled, number, decided))
 
     async def _submit(self, desk: SiteDesk, came: Came, compiled: Compiled) -> int:
         async with self._pool.connection() as conn:
@@ -173,21 +169,36 @@ class BrokerReadings:
         return number
 
     async def _await_outcome(
-        self, desk: SiteDesk, came: Came, compiled: Compiled, number: int
+        self,
+        desk: SiteDesk,
+        came: Came,
+        compiled: Compiled,
+        number: int,
+        decided: asyncio.Future[SubmissionOutcome],  # The flush takes it off the desk.
     ) -> None:
-        awaited = desk.awaited[number]
-        while not awaited.done():
-            await asyncio.wait([awaited], timeout=LOOK_EVERY_S)
-            if not awaited.done():  # A flush may have been committed whose answer was lost.
+        while not decided.done():
+            await asyncio.wait([decided], timeout=LOOK_EVERY_S)
+            if not decided.done():  # A flush may have been committed whose answer was lost.
                 outcome = await self._persistently(partial(self._outcome, desk, number))
-                if outcome is not None:
-                    awaited.set_result(outcome)
+                if outcome is not None and not decided.done():  # Nor while we asked.
+                    decided.set_result(outcome)
+                elif await self._persistently(partial(self._is_gone, desk, number)):
+                    desk.awaited.pop(number, None)
+                    number = await self._persistently(partial(self._submit, desk, came, compiled))
+                    decided = desk.awaited[number]
         desk.awaited.pop(number, None)
-        await self._answer(desk, came, _accepted(awaited.result(), compiled))
+        await self._answer(desk, came, _accepted(decided.result(), compiled))
 
     async def _outcome(self, desk: SiteDesk, number: int) -> SubmissionOutcome | None:
         async with self._pool.connection() as conn:
             return await submissions.outcome_of(conn, desk.ids.site_id, number)
+
+    async def _is_gone(self, desk: SiteDesk, number: int) -> bool:
+        """Tell whether the store has forgotten a submission: it was restored to an older state."""
+        async with self._pool.connection() as conn:
+            if await submissions.still_undecided(conn, desk.ids.site_id, [number]):
+                return False
+            return await submissions.outcome_of(conn, desk.ids.site_id, number) is None
 
     async def _refuse(self, desk: SiteDesk, came: Came, refused: RefusedReadingsError) -> None:
         content = came.delivery.payload[:KEPT_BYTES_MAX]
@@ -221,7 +232,9 @@ class BrokerReadings:
         while True:
             try:
                 return await work()
-            except (psycopg.OperationalError, TooManyUndecidedError):
+            except (psycopg.Error, TooManyUndecidedError) as error:
+                if not _passes_by(error):
+                    raise
                 await asyncio.sleep(AGAIN_S)
 
     def _tell_down(self, reason: str) -> None:
@@ -233,6 +246,12 @@ class BrokerReadings:
                 reason=reason,
             )
         self._down = reason
+
+
+def _passes_by(error: Exception) -> bool:
+    """Tell whether it is not the message that is wrong: a flush waits for such a store, too."""
+    transient = isinstance(error, (psycopg.OperationalError, TooManyUndecidedError))
+    return transient or is_stores_own(error)
 
 
 def _compiled(desk: SiteDesk, came: Came) -> Compiled:

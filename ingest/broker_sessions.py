@@ -15,13 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from carriers.broker import (
-    BrokerError,
-    BrokerLine,
-    BrokerSettingsError,
-    BrokerUrl,
-    broker_line,
-)
+from carriers.broker import BrokerError, BrokerLine, broker_line
+from carriers.broker_settings import BrokerSettingsError, BrokerUrl
 from historian.tokens import Scope
 from ingest import metrics
 from ingest.conversation import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from historian.connection import connection_arguments
 from historian.identities import revoked_certificates
 from historian.old_streams import may_begin
+from historian.pools import StorePool, lent
 from historian.streams import open_stream
 from historian.tokens import Token, find_token, still_valid, verify_token
 from ingest.conversation import Caller, LineParts, StreamRefusedError
@@ -23,9 +23,9 @@ from telemetry.ranges import RangeSet
 
 # An edge that waits longer for the handshake hangs up and calls again anyway.
 POOL_TIMEOUT_S = 2.0
-# A connection is tried for this long, then again with the next edge that calls: so after a long
-# absence of the database no edge sits out a back-off that has grown as long as the absence.
-POOL_RECONNECT_S = 3.0
+# Nor does it wait longer for a look-up: it has a few seconds for the whole handshake.
+LOOK_UP_WITHIN_S = 2.5
+STATEMENT_TIMEOUT_S = 5.0
 STREAMS_OF_EDGE_MAX = 1000
 TOO_MANY_STREAMS = (
     f"edge '{{edge}}' has begun {STREAMS_OF_EDGE_MAX} streams, one for each new spool: see why its "
@@ -37,15 +37,12 @@ DATABASE_AWAY = "the centre's database is away; what is in the spool can wait"
 
 def callers_pool(dsn: str) -> AsyncConnectionPool:
     """Make the pool, still closed, from which lines look callers up."""
-    return AsyncConnectionPool(
+    return StorePool(
         dsn,
-        min_size=1,
-        max_size=4,
-        open=False,
-        timeout=POOL_TIMEOUT_S,
-        reconnect_timeout=POOL_RECONNECT_S,
-        check=AsyncConnectionPool.check_connection,  # After a restart of the server all are dead.
-        kwargs={"autocommit": True, **connection_arguments(dsn, "edge line")},
+        "edge line",
+        size_max=4,
+        lent_within_s=POOL_TIMEOUT_S,
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
     )
 
 
@@ -76,7 +73,7 @@ def line_parts(
 
 async def _verify(pool: AsyncConnectionPool, token: str) -> Token | None:
     try:
-        async with pool.connection() as conn:
+        async with lent(pool, LOOK_UP_WITHIN_S) as conn:
             return await verify_token(conn, token)
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
@@ -84,7 +81,7 @@ async def _verify(pool: AsyncConnectionPool, token: str) -> Token | None:
 
 async def _find(pool: AsyncConnectionPool, token_id: str) -> tuple[Token, bytes] | None:
     try:
-        async with pool.connection() as conn:
+        async with lent(pool, LOOK_UP_WITHIN_S) as conn:
             return await find_token(conn, token_id)
     except psycopg.OperationalError as error:
         raise StreamRefusedError("not_ready", DATABASE_AWAY) from error
@@ -94,7 +91,7 @@ async def _still_valid(pool: AsyncConnectionPool, callers: Sequence[Caller]) -> 
     """Tell whose token and certificate are neither revoked nor over."""
     shown = {one: one.certificate for one in callers if one.certificate is not None}
     try:
-        async with pool.connection() as conn:
+        async with lent(pool, LOOK_UP_WITHIN_S) as conn:
             tokens = await still_valid(conn, sorted({one.token_id for one in callers}))
             revoked = await revoked_certificates(
                 conn, [(one.issuer, one.serial) for one in shown.values()]

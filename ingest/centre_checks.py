@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from alarms.notify.destinations import DestinationsError, read_destinations, read_secret
-from carriers.broker import BrokerSettingsError, read_broker_settings, read_broker_url
+from carriers.broker_settings import BrokerSettingsError, read_broker_settings, read_broker_url
 from ingest.encryption import Encryption
 from telemetry.clock import real_monotonic_s
 from telemetry.site_file import SiteFileError, read_site_file

@@ -151,12 +151,16 @@ async def _room_made(inbox: Inbox, site: str, connection: Carrier) -> bool:
     """
     if inbox.has_room(site):
         return True
-    made = asyncio.create_task(inbox.wait_for_room(site))
     ended = asyncio.create_task(connection.wait_closed())
     try:
-        await asyncio.wait({made, ended}, return_when=asyncio.FIRST_COMPLETED)
+        # Room is made for all lines at once: another may have taken it before our turn.
+        while not inbox.has_room(site) and not ended.done():
+            made = asyncio.create_task(inbox.wait_for_room(site))
+            try:
+                await asyncio.wait({made, ended}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                made.cancel()
     finally:
-        made.cancel()
         ended.cancel()
     return inbox.has_room(site)
 

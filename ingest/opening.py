@@ -15,7 +15,8 @@ from historian.writer import take_site
 from ingest.desk import SiteDesk, open_desk
 from telemetry.clock import Clock, real_monotonic_s
 from telemetry.plan import SitePlan, plan_of
-from telemetry.site_file import read_site_text, self_contained, text_of_site_file
+from telemetry.site import Site
+from telemetry.site_file import read_and_keep
 
 EDGES_KNOWN = """
     select distinct edge from stream where site_id = %s and kind = 'edge'
@@ -29,9 +30,12 @@ async def open_site(dsn: str, path: Path, clock: Clock) -> SiteDesk:
 
     Raises SiteFileError or RegistrationError when the file can't be used; nothing has changed then.
     """
-    text = text_of_site_file(path)
-    plan = plan_of(read_site_text(text, str(path)))
-    document = self_contained(text, str(path))  # Recovery reads it again, perhaps years later.
+    return await open_read_site(dsn, *read_and_keep(path), clock)
+
+
+async def open_read_site(dsn: str, site: Site, document: str, clock: Clock) -> SiteDesk:
+    """Take a site over whose file has been read."""
+    plan = plan_of(site)
     async with await connect(dsn, name="opening", autocommit=True) as conn:
         async with conn.transaction(force_rollback=True):  # Refused before anything is taken over.
             await register_site(conn, plan, document, clock.now_us())

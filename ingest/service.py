@@ -12,7 +12,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool
 
 from alarms.notify.destinations import DestinationsError, read_destinations
-from carriers.broker import (
+from carriers.broker_settings import (
     BrokerSettingsError,
     read_broker_settings,
     read_broker_url,
@@ -30,12 +30,12 @@ from ingest.desk import SiteDesk
 from ingest.encryption import Encryption, watch_files
 from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
-from ingest.opening import open_site
+from ingest.opening import open_read_site
 from ingest.pipeline import Pipeline
 from ingest.supervisor import TAKEN_OVER
 from telemetry.clock import Clock, MachineClock, SharedClock
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
-from telemetry.site_file import SiteFileError, read_site_file
+from telemetry.site_file import SiteFileError, read_and_keep
 from telemetry.tls import ServerIdentity
 
 LISTEN_AGAIN_S = 1.0
@@ -96,9 +96,8 @@ def _give_way(error: Exception) -> int:
 async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     clock: Clock = MachineClock() if settings.clock is None else SharedClock(settings.clock)
     destinations = () if settings.webhooks is None else read_destinations(settings.webhooks)
-    for path in settings.sites:  # A wrong one takes none of the others.
-        read_site_file(path)
-    desks = [await open_site(settings.dsn, path, clock) for path in settings.sites]
+    read = [read_and_keep(path) for path in settings.sites]  # A wrong one takes none of the others.
+    desks = [await open_read_site(settings.dsn, *one, clock) for one in read]
     inbox = Inbox()
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)
     stop = asyncio.Event()

@@ -28,7 +28,9 @@ EVERY_S = 3600.0
 AGAIN_S = 60.0  # After a failure.
 LOOK_AT_CLOCK_S = 1.0
 END_WITHIN_S = 2.0
-STATEMENT_TIMEOUT_S = 600.0  # The first pruning of a store that has grown for long takes a while.
+PRUNING_TIMEOUT_S = 600.0  # The first pruning of a store that has grown for long takes a while.
+# Of a statement, too; whoever makes room holds up all who need some until he is hung up on.
+ROOM_TIMEOUT_S = 30.0
 DAY_S = 86_400.0
 DAY_US = 86_400 * 1_000_000
 MESSAGES_KEPT_S = 30 * DAY_S
@@ -41,12 +43,16 @@ log = structlog.get_logger()
 async def kept_up(dsn: str, desks: Sequence[SiteDesk], clock: Clock) -> AsyncIterator[None]:
     """Do the upkeep of a centre's sites as long as the block inside runs."""
     jobs = {
-        "room ahead": partial(make_room_ahead, clock=clock),
-        "old streams": partial(forget_old_streams, desks=desks),
-        "pruning": partial(prune, sites=[desk.ids.site_id for desk in desks], clock=clock),
+        "room ahead": (partial(make_room_ahead, clock=clock), ROOM_TIMEOUT_S),
+        "old streams": (partial(forget_old_streams, desks=desks), PRUNING_TIMEOUT_S),
+        "pruning": (
+            partial(prune, sites=[desk.ids.site_id for desk in desks], clock=clock),
+            PRUNING_TIMEOUT_S,
+        ),
     }
     tasks = [
-        asyncio.create_task(_repeat(dsn, clock, name, job), name=name) for name, job in jobs.items()
+        asyncio.create_task(_repeat(dsn, clock, name, job, timeout_s), name=name)
+        for name, (job, timeout_s) in jobs.items()
     ]
     try:
         yield
@@ -85,7 +91,11 @@ async def forget_old_streams(conn: AsyncConnection, *, desks: Sequence[SiteDesk]
 
 
 async def _repeat(
-    dsn: str, clock: Clock, name: str, job: Callable[[AsyncConnection], Awaitable[None]]
+    dsn: str,
+    clock: Clock,
+    name: str,
+    job: Callable[[AsyncConnection], Awaitable[None]],
+    statement_timeout_s: float,
 ) -> None:
     while True:
         if isinstance(clock, SharedClock) and not clock.began:
@@ -94,9 +104,9 @@ async def _repeat(
         pause_s = EVERY_S
         try:
             async with await connect(
-                dsn, name=name, autocommit=True, statement_timeout_s=STATEMENT_TIMEOUT_S
+                dsn, name=name, autocommit=True, statement_timeout_s=statement_timeout_s
             ) as conn:
-                with hung_up_after(conn, 2 * STATEMENT_TIMEOUT_S):
+                with hung_up_after(conn, 2 * statement_timeout_s):
                     await job(conn)
         except Exception as error:  # Whatever it is, the flushes go on without it.
             log.exception("upkeep failed", job=name, error=repr(error))

@@ -8,7 +8,7 @@ ledger: every block until it is acknowledged, and how many scans were taken in a
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
 from simulators.load_numbers import PERIOD_US, LoadNumbers, edge_name, load_sites, site_of
 from telemetry.clock import MachineClock, real_monotonic_s
@@ -63,10 +63,18 @@ def run_load(settings: LoadSettings) -> int:
     try:
         asyncio.run(_run(settings))
     except* LoadFailedError as errors:
-        complaints = [str(one) for one in errors.exceptions]
+        complaints = list(dict.fromkeys(map(str, _each(errors))))
     for complaint in complaints:
         print(complaint, file=sys.stderr)  # noqa: T201
     return 1 if complaints else 0
+
+
+def _each(errors: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for one in errors.exceptions:
+        if isinstance(one, ExceptionGroup):
+            yield from _each(one)
+        else:
+            yield one
 
 
 async def _run(settings: LoadSettings) -> None:
@@ -98,7 +106,10 @@ async def _report(settings: LoadSettings, edges: Sequence["LoadEdge"]) -> None:
 
 def edges_of(settings: LoadSettings) -> list["LoadEdge"]:
     """Make the edges; raise `LoadFailedError` when they can't all be let in."""
-    tokens = settings.tokens.read_text(encoding="utf-8").split()
+    try:
+        tokens = settings.tokens.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LoadFailedError(f"The tokens {settings.tokens} can't be read: {error}.") from error
     if len(tokens) < settings.edges:
         raise LoadFailedError(f"{settings.tokens} has {len(tokens)} tokens, not {settings.edges}.")
     sites = load_sites(settings.edges, settings.channels)
@@ -154,18 +165,25 @@ class LoadEdge:
     async def open(self, centre: str, gate: asyncio.Semaphore) -> None:
         """Call the centre and say hello."""
         self._side = EdgeSide(site=site_of(self.index), edge=edge_name(self.index), epoch=uuid4())
-        async with gate, asyncio.timeout(OPEN_WITHIN_S):
-            self._socket: ClientConnection = await connect(
-                f"{centre}/edge/v1/{site_of(self.index)}",
-                additional_headers={"Authorization": f"Bearer {self.token}"},
-                compression=None,
-                proxy=None,
-                max_size=FRAME_BYTES_MAX,
-                ping_interval=None,
-            )
-            for frame in self._side.opened(held=RangeSet(), next_seq=1, at_s=real_monotonic_s()):
-                await self._socket.send(frame)
-            await self._hear(await self._socket.recv())
+        try:
+            async with gate, asyncio.timeout(OPEN_WITHIN_S):
+                await self._say_hello(centre)
+        except (OSError, WebSocketException, InvalidURI, TimeoutError) as error:
+            said = str(error) or type(error).__name__
+            raise LoadFailedError(f"The centre {centre} takes no edge: {said}.") from error
+
+    async def _say_hello(self, centre: str) -> None:
+        self._socket: ClientConnection = await connect(
+            f"{centre}/edge/v1/{site_of(self.index)}",
+            additional_headers={"Authorization": f"Bearer {self.token}"},
+            compression=None,
+            proxy=None,
+            max_size=FRAME_BYTES_MAX,
+            ping_interval=None,
+        )
+        for frame in self._side.opened(held=RangeSet(), next_seq=1, at_s=real_monotonic_s()):
+            await self._socket.send(frame)
+        await self._hear(await self._socket.recv())
 
     async def send(self, stop: asyncio.Event, begin_s: float) -> None:
         """Send until told to stop; then wait until all is committed, and hang up."""

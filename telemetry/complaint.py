@@ -1,6 +1,21 @@
 """What is wrong with a file, and where: one sentence for the person who wrote it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
+
+LISTED_MAX = 40  # A complaint is read by a person, and there may be thousands of them.
+
+
+def listed(words: Collection[object]) -> str:
+    """Name what is allowed, but not all of very much.
+
+    >>> listed(["a", "b"]), listed(range(1000))[-21:]
+    ('a, b', '38, 39 and 960 others')
+    """
+    more = len(words) - LISTED_MAX
+    shown = ", ".join(str(one) for one in islice(words, LISTED_MAX))
+    return f"{shown} and {more} others" if more > 0 else shown
 
 
 @dataclass(frozen=True, slots=True, order=True)

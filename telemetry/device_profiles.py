@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from telemetry.complaint import Complaint
+from telemetry.complaint import Complaint, listed
 from telemetry.register import BIT_TABLES, WORDS
 from telemetry.site import Profile
 from telemetry.yaml_tree import Entry, Mark, Node, YamlError, id_of, read_yaml
@@ -28,6 +28,7 @@ class UnknownProfileError(LookupError):
     """No such profile comes with Groundwatch."""
 
 
+@cache
 def shipped_profiles() -> tuple[str, ...]:
     """Name the profiles that come with Groundwatch."""
     files = resources.files("telemetry").joinpath("profiles").iterdir()
@@ -106,8 +107,9 @@ def profiles_used(root: Node) -> list[str]:
 def with_profiles(root: Node) -> dict[str, Any]:
     """Lay a site out plainly, with every profile that it needs in itself."""
     plain: dict[str, Any] = root.plain()
+    own = [one.plain() for one in _items(_child(root, "profiles"))]
     shipped = [_shipped(name).plain() for name in profiles_used(root)]
-    return {**plain, "profiles": [*plain.get("profiles", []), *shipped]}
+    return {**plain, "profiles": [*own, *shipped]}
 
 
 def _fill_channel(
@@ -124,7 +126,7 @@ def _fill_channel(
     if point is None or profile is None or not isinstance(point.content, dict):
         if profile is not None:
             message = f"the profile {profile_name} has no point {node.content}"
-            allowed = ", ".join(str(one) for one in points if one)
+            allowed = listed([one for one in points if one])
             yield _complaint(source_name, node, "point", message, allowed)
         elif profile_name is None:
             message = "the group names no profile that a point could be of"
@@ -158,7 +160,9 @@ def _register_of(profile: Node, register: Node, mark: Mark) -> Node:
     return copy
 
 
+@cache
 def _shipped(name: str) -> Node:
+    """Read a shipped profile once: every group of a site may name it. Nobody changes it."""
     root, complaints = read_yaml(profile_text(name), f"{name}.yaml")
     assert not complaints, complaints
     return root

@@ -161,7 +161,7 @@ def _instant_written(value: object, utc_offset_h: float | None) -> int | None:
 
 
 def _instant_counted(value: object, unit_us: float) -> int | None:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in TRUTHS):
         return None
     if isinstance(value, int):  # Exact, also where a float is not.
         return value * round(unit_us) if unit_us >= 1 else value // round(1 / unit_us)

@@ -11,7 +11,7 @@ from telemetry.complaint import Complaint
 from telemetry.part import Part
 from telemetry.site_file import place_of
 from telemetry.site_wording import Loc, message_of
-from telemetry.yaml_tree import BYTES_MAX, Node, YamlError, read_yaml
+from telemetry.yaml_tree import BYTES_MAX, KeptItems, Node, YamlError, read_yaml
 
 P = TypeVar("P", bound=Part)
 
@@ -31,10 +31,11 @@ class PartFile:
         self._root = root
         self._source_name = source_name
         self._model = model
+        self._kept = KeptItems()
 
     def complaint(self, loc: Loc, message: str, allowed: str, *, at_key: bool = False) -> Complaint:
         """Say what is wrong at a place of the file."""
-        mark, words = place_of(self._root, loc, at_key=at_key, model=self._model)
+        mark, words = place_of(self._root, loc, self._kept, at_key=at_key, model=self._model)
         return Complaint(self._source_name, *mark, ".".join(words), message, allowed)
 
 

@@ -7,7 +7,7 @@ gate is left out while the rest goes on to the next one, so that one reading fin
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,15 @@ from telemetry.quantities import QUANTITIES, UNITS
 from telemetry.site import Site
 from telemetry.site_rules import Finding, findings
 from telemetry.site_wording import Loc, is_union_tag, message_of
-from telemetry.yaml_tree import BYTES_MAX, Mark, Node, YamlError, id_of, read_yaml
+from telemetry.yaml_tree import (
+    BYTES_MAX,
+    KeptItems,
+    Mark,
+    Node,
+    YamlError,
+    id_of,
+    read_yaml,
+)
 
 ROUNDS_MAX: Final = 8  # Leaving out a channel may empty its group, and so on up.
 
@@ -65,24 +73,24 @@ def text_of_site_file(path: Path | str) -> str:
 
 def read_site_text(text: str, source_name: str) -> Site:
     """Read the text of a site file; `source_name` is what complaints call it."""
-    try:
-        root, complaints = read_yaml(text, source_name)
-        complaints += fill_from_profiles(root, source_name)
-    except YamlError as error:
-        raise SiteFileError(error.complaints) from None
-    site, found = _Reading(source_name, root).outcome()
-    complaints += found
-    if complaints or site is None:
-        raise SiteFileError(complaints)
-    return site
+    return _site_in(_tree_of(text, source_name), source_name)
 
 
-def self_contained(text: str, source_name: str) -> str:
-    """Write a good site file so that it means the same when shipped profiles have changed."""
-    root, _ = read_yaml(text, source_name)
-    if not profiles_used(root):
-        return text
-    return json.dumps(with_profiles(root), ensure_ascii=False, indent=1)
+def read_and_keep(path: Path | str) -> tuple[Site, str]:
+    """Read a site file; return also what to store of it, which is read again years later."""
+    return keep_text(text_of_site_file(path), str(path))
+
+
+def keep_text(text: str, source_name: str) -> tuple[Site, str]:
+    """Read the text of a site file; return also one that means the same when profiles change.
+
+    Profiles that come with Groundwatch may: of a site that names some, all of them are written out.
+    """
+    tree = _tree_of(text, source_name)
+    document = text
+    if profiles_used(tree[0]):  # Asked before the tree is filled from them.
+        document = json.dumps(with_profiles(tree[0]), ensure_ascii=False, indent=1)
+    return _site_in(tree, source_name), document
 
 
 def site_schema() -> dict[str, Any]:
@@ -110,6 +118,7 @@ class _Reading:
 
     source_name: str
     root: Node
+    kept: KeptItems = field(default_factory=KeptItems)
 
     def outcome(self) -> tuple[Site | None, list[Complaint]]:
         """Collect what the models and the rules have to say, and the site if that is nothing."""
@@ -123,7 +132,7 @@ class _Reading:
                 errors = error.errors(include_url=False)
                 if attempt == 0:  # Later errors come from what we have left out ourselves.
                     complaints = [self._said(one) for one in errors]
-                broken = [_broken_part(self.root, one) for one in errors]
+                broken = [_broken_part(self.root, one, self.kept) for one in errors]
                 for one, node in zip(errors, broken, strict=True):
                     if one["loc"] and one["loc"][0] in _STAND_INS:
                         stand_ins[str(one["loc"][0])] = _STAND_INS[str(one["loc"][0])]
@@ -132,11 +141,13 @@ class _Reading:
                     else:
                         node.left_out = True
                         missing_ids |= _ids_in(node)
+                self.kept = KeptItems()
             else:
                 found = [
                     one
                     for one in findings(site)
-                    if one.refers_to not in missing_ids and not _is_left_out(self.root, one)
+                    if one.refers_to not in missing_ids
+                    and not _is_left_out(self.root, one, self.kept)
                 ]
                 return site, complaints + [self._found(one) for one in found]
         return None, complaints
@@ -154,7 +165,7 @@ class _Reading:
         return self._complaint(finding.loc, finding.message, finding.allowed, at_key=False)
 
     def _complaint(self, loc: Loc, message: str, allowed: str, *, at_key: bool) -> Complaint:
-        mark, words = place_of(self.root, loc, at_key=at_key)
+        mark, words = place_of(self.root, loc, self.kept, at_key=at_key)
         return Complaint(self.source_name, *mark, ".".join(words), message, allowed)
 
 
@@ -167,7 +178,7 @@ def _validated(root: Node, stand_ins: dict[str, Any]) -> Site:
 
 
 def place_of(
-    root: Node, loc: Loc, *, at_key: bool, model: type[Part] = Site
+    root: Node, loc: Loc, kept: KeptItems, *, at_key: bool, model: type[Part] = Site
 ) -> tuple[Mark, list[str]]:
     """Find the line of a place, and name it with ids where list items have them."""
     node, mark, words = root, root.mark, []
@@ -179,29 +190,33 @@ def place_of(
             entry = content[str(word)]
             node, mark = entry.node, entry.key_mark if at_key else entry.node.mark
             words.append(str(word))
-        elif isinstance(content, list) and isinstance(word, int) and word < len(node.kept_items()):
-            node = node.kept_items()[word]
+        elif isinstance(word, int) and (found := _item(node, word, kept)) is not None:
+            number, node = found
             mark = node.mark
-            words.append(id_of(node) or str(content.index(node)))
+            words.append(id_of(node) or str(number))
         else:  # What is missing has no line: its parent's is the nearest.
             words.append(str(word))
             break
     return mark, words
 
 
-def _is_left_out(root: Node, finding: Finding) -> bool:
+def _item(node: Node, number: int, kept: KeptItems) -> tuple[int, Node] | None:
+    return kept.find(node, number) if isinstance(node.content, list) else None
+
+
+def _is_left_out(root: Node, finding: Finding, kept: KeptItems) -> bool:
     """Tell whether a key is missing only because we have left its broken value out ourselves."""
     node = root
     for word in finding.loc:
         content = node.content
         if isinstance(content, dict) and str(word) in content:
             node = content[str(word)].node
-        elif isinstance(content, list) and isinstance(word, int) and word < len(node.kept_items()):
-            node = node.kept_items()[word]
+        elif isinstance(word, int) and (found := _item(node, word, kept)) is not None:
+            node = found[1]
     return isinstance(node.content, dict) and finding.missing in node.content
 
 
-def _broken_part(root: Node, error: ErrorDetails) -> Node | None:
+def _broken_part(root: Node, error: ErrorDetails, kept: KeptItems) -> Node | None:
     """Find the smallest part that can be left out so that an error disappears."""
     loc, node, broken = error["loc"], root, None
     for n, word in enumerate(loc):
@@ -212,8 +227,8 @@ def _broken_part(root: Node, error: ErrorDetails) -> Node | None:
             node = content[str(word)].node
             if error["type"] == "extra_forbidden" and n == len(loc) - 1:
                 broken = node
-        elif isinstance(content, list) and isinstance(word, int) and word < len(node.kept_items()):
-            node = node.kept_items()[word]
+        elif isinstance(word, int) and (found := _item(node, word, kept)) is not None:
+            node = found[1]
             if isinstance(node.content, dict) or error["type"] == "model_type":
                 broken = node
         else:
@@ -233,6 +248,26 @@ def _ids_in(node: Node) -> set[str]:
             if "id" in content and isinstance(content["id"].node.content, str):
                 found.add(content["id"].node.content)
     return found
+
+
+def _tree_of(text: str, source_name: str) -> tuple[Node, list[Complaint]]:
+    try:
+        return read_yaml(text, source_name)
+    except YamlError as error:
+        raise SiteFileError(error.complaints) from None
+
+
+def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> Site:
+    root, complaints = tree
+    try:
+        complaints += fill_from_profiles(root, source_name)
+    except YamlError as error:
+        raise SiteFileError(error.complaints) from None
+    site, found = _Reading(source_name, root).outcome()
+    complaints += found
+    if complaints or site is None:
+        raise SiteFileError(complaints)
+    return site
 
 
 def _refused(source_name: str, message: str, allowed: str, line: int = 0) -> SiteFileError:

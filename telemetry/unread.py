@@ -33,13 +33,22 @@ class Unread(msgspec.Struct, array_like=True, frozen=True):
 def unread(source: str, place: str, received_us: int, reason: str, content: bytes) -> Unread:
     """Put together what is kept aside; what is too long is cut."""
     return Unread(
-        source=source[:WORDS_MAX],
-        place=place[:WORDS_MAX],
+        source=storable(source)[:WORDS_MAX],
+        place=storable(place)[:WORDS_MAX],
         received_us=received_us,
-        reason=reason[:WORDS_MAX],
+        reason=storable(reason)[:WORDS_MAX],
         bytes_whole=len(content),
         content=content[:CONTENT_BYTES_MAX],
     )
+
+
+def storable(words: str) -> str:
+    r"""Take out what no message or database holds as text: NUL, and halves of characters.
+
+    >>> storable("caf\udce9\0")
+    'caf?�'
+    """
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def encode_unread(one: Unread) -> bytes:

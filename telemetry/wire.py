@@ -17,7 +17,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from telemetry.scan import SLOTS_MAX, ScanBlock
-from telemetry.unread import decode_unread
+from telemetry.unread import decode_unread, storable
 
 BLOCK_BYTES_MAX: Final = 1 << 20  # Compressed; the line takes messages twice as long.
 CONTENT_BYTES_MAX: Final = 4 << 20  # Decompressed.
@@ -112,9 +112,8 @@ def _compressed_part(data: bytes) -> bytes:
             "oversized", f"the block has {len(data)} bytes, more than {BLOCK_BYTES_MAX}"
         )
     if (aside := decode_unread(data)) is not None:
-        raise WireError(
-            "unread", f"the edge could not read this from {aside.source}: {aside.reason}"
-        )
+        said = f"the edge could not read this from {aside.source}: {aside.reason}"
+        raise WireError("unread", storable(said))
     if not data.startswith(MAGIC[: len(data)]) or not data:
         raise WireError("malformed", "the bytes do not begin as a block does")
     if len(data) < PREFIX.size:

@@ -35,6 +35,7 @@ INTEGER_CHARACTERS_MAX: Final = 25  # What is longer counts nothing and is read 
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE: Final = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(["", "~", "null", "Null", "NULL"], None),
     **dict.fromkeys(["true", "True", "TRUE"], True),
@@ -75,6 +76,25 @@ class Node:
         if isinstance(self.content, list):
             return [item.plain() for item in self.kept_items()]
         return self.content
+
+
+class KeptItems:
+    """Finds items of lists by their numbers among those that are not left out.
+
+    It looks each list through once, so what is left out must not change while it is asked.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[tuple[int, Node]]] = {}
+
+    def find(self, inside: Node, number: int) -> tuple[int, Node] | None:
+        """Find an item and its place in the file's own list; None beyond the end."""
+        assert isinstance(inside.content, list)
+        kept = self._known.get(id(inside))
+        if kept is None:
+            items = enumerate(inside.content)
+            kept = self._known[id(inside)] = [(n, one) for n, one in items if not one.left_out]
+        return kept[number] if number < len(kept) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +221,7 @@ class _Builder:
 
     def _take_scalar(self, event: ScalarEvent, mark: Mark) -> None:
         text = str(event.value)
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not text.isascii() and _SURROGATE.search(text):
             self.fail(mark, "half a character stands here (a lone surrogate)", "whole characters")
         if self.open and self.open[-1].expects_key:
             # 0 and 00 are one number, so they are one key.

@@ -9,7 +9,7 @@ import numpy as np
 from broker import Broker
 from ingest_bench import IngestBench
 
-from carriers.broker import BrokerUrl
+from carriers.broker_settings import BrokerUrl
 from edge_agent.mqtt_carrier import MqttCarrier
 from edge_agent.spool import SpoolBlock, read_ledger
 from edge_agent.storing import SpoolThread

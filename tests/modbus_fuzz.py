@@ -162,11 +162,11 @@ class Tally:
         self.outcomes[outcome] += 1
         if values is None or values == reply.values(reply.data):
             return
-        assert _justifies(reply, sent, values), (reply, sent.hex(), values)
+        assert justifies(reply, sent, values), (reply, sent.hex(), values)
         self.beyond["rtu" if reply.as_rtu else "tcp"] += 1
 
 
-def _justifies(reply: Reply, sent: bytes, values: list[int]) -> bool:
+def justifies(reply: Reply, sent: bytes, values: list[int]) -> bool:
     """Whether what was sent holds these values in an answer with everything right about it."""
     size = len(reply.frame)
     for at in range(len(sent) - size + 1 if reply.as_rtu else 1):

@@ -12,7 +12,7 @@ import binascii
 import tomllib
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -53,6 +53,7 @@ class Webhook(BaseModel):
             )
         if parts.username or parts.password:
             raise ValueError("an address holds no password; the signature proves who sends")
+        _check_port(parts)
         return url
 
     @field_validator("proxy")
@@ -61,11 +62,20 @@ class Webhook(BaseModel):
         parts = urlsplit(proxy or "http://none")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("a proxy is written like http://10.0.0.1:3128")
+        _check_port(parts)
         return proxy
 
     def wants(self, level: Level) -> bool:
         """Tell whether the destination is told of a level."""
         return level.name.lower() in self.levels
+
+
+def _check_port(parts: SplitResult) -> None:
+    """Refuse a port that can't be: no message would ever leave, not even to the others."""
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("a port is a number up to 65535") from error
 
 
 class _File(BaseModel):

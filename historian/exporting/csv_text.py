@@ -1,8 +1,8 @@
 """CSV as RFC 4180 has it, which a spreadsheet can't take for formulas, and which we can import.
 
 Numbers are written as they are, negative ones too; everything else is quoted. A text that begins
-with =, +, -, @, a tab or a carriage return gets an apostrophe before it: spreadsheets would
-compute it (OWASP, "CSV injection").
+with =, +, -, @, one of these in full width, a tab or a carriage return gets an apostrophe before
+it: spreadsheets would compute it (OWASP, "CSV injection").
 """
 
 import csv
@@ -18,7 +18,7 @@ from historian.exporting.rows import LongRow, LongRows, WideRow, WideRows
 from historian.exporting.selection import Form, Selection
 from telemetry.quality import Quality
 
-DANGEROUS: Final = tuple("=+-@\t\r")
+DANGEROUS: Final = tuple("=+-@＝＋－＠\t\r")
 WORDS: Final = {int(one): one.name.lower() for one in Quality}
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from psycopg import AsyncConnection
 
+from historian.connection import statements_may_take
 from historian.exporting.selection import Selection
 from telemetry.clock import instant_at
 from telemetry.quality import Quality
@@ -18,7 +19,7 @@ SCANS = """
 # Calculated scans have no raw numbers: their values stand in both places.
 NUMBERS = {"value": "coalesce(value, raw)", "raw": "coalesce(raw, value)"}
 PART_SCANS = 2_000
-STATEMENT_TIMEOUT_MS = 600_000  # Of a part; the first one may have to be sorted.
+STATEMENT_TIMEOUT_S = 600.0  # Of a part; the first one may have to be sorted.
 NAN = float("nan")
 
 
@@ -48,15 +49,17 @@ async def scans_in_order(
         instant_at(selection.from_us),
         instant_at(selection.to_us),
     ]
-    async with connection.transaction():
-        await connection.execute(f"set local statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        async with connection.cursor(name="export", binary=True) as cursor:
-            await cursor.execute(query.encode(), arguments)
-            while fetched := await cursor.fetchmany(PART_SCANS):
-                yield [
-                    _scan(time, revision, plan_index[group_id], numbers, quality, slots)
-                    for time, revision, group_id, numbers, quality in fetched
-                ]
+    async with (
+        connection.transaction(),
+        statements_may_take(connection, STATEMENT_TIMEOUT_S),
+        connection.cursor(name="export", binary=True) as cursor,
+    ):
+        await cursor.execute(query.encode(), arguments)
+        while fetched := await cursor.fetchmany(PART_SCANS):
+            yield [
+                _scan(time, revision, plan_index[group_id], numbers, quality, slots)
+                for time, revision, group_id, numbers, quality in fetched
+            ]
 
 
 def _scan(

@@ -22,7 +22,7 @@ from telemetry.clock import Clock, instant_us
 from telemetry.complaint import Complaint
 from telemetry.logger_files.mapping import FilePlan, read_mapping
 from telemetry.plan import SitePlan, plan_of
-from telemetry.site_file import read_site_text
+from telemetry.site_file import read_and_keep
 
 AHEAD_US: Final = 86_400 * 1_000_000  # A stamp a day ahead is no history.
 LOCK_TIMEOUT_S: Final = 60.0  # A flush of the site's own may be slow; we can wait for it.
@@ -71,8 +71,8 @@ class LookedThrough:
 
 async def import_files(request: ImportRequest, clock: Clock, progress: Progress) -> ImportReport:
     """Import files into the store of a site."""
-    document = request.site.read_text(encoding="utf-8")
-    plan = plan_of(read_site_text(document, str(request.site)))
+    site, document = read_and_keep(request.site)
+    plan = plan_of(site)
     span = Span(instant_us(plan.site.began_at), clock.now_us() + AHEAD_US)
     looked = _look_through_all(request, plan, span, progress)
     async with (

@@ -35,7 +35,6 @@ from simulators.scenario import DEVICES, Scenario, demo_site_text
 from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 
 READY_WITHIN_S = 60.0
-DRAINED_WITHIN_S = 30.0
 TOLD_WITHIN_S = 10.0
 LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
 LOOK_AGAIN_S = 0.05

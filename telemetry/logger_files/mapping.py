@@ -1,11 +1,11 @@
 """A mapping file: which columns of which files are which channels of which scan groups.
 
 files:
-- pattern: "mvd116_*.tsv"
-delimiter: tab
-time: { columns: [0], zone: "-08:00" }
-groups:
-mvd116: { piezometer-pressure: 17, piezometer-temperature: 18 }
+  - pattern: "mvd116_*.tsv"
+    delimiter: tab
+    time: { columns: [0], zone: "-08:00" }
+    groups:
+      mvd116: { piezometer-pressure: 17, piezometer-temperature: 18 }
 """
 
 from collections.abc import Iterator

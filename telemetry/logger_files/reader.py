@@ -17,7 +17,7 @@ from telemetry.logger_files.cells import NumberStyle
 from telemetry.logger_files.format import LoggerFormat, header_rows_of
 from telemetry.logger_files.header import HeaderError, Layout, LineSplitter, Wanted, lay_out
 from telemetry.logger_files.stamps import StampPattern
-from telemetry.logger_files.zones import LocalTime, Refused, zone_of
+from telemetry.logger_files.zones import LocalTime, Refused, out_of_calendar, zone_of
 
 LINE_BYTES_MAX: Final = 1 << 20
 COMPLAINTS_MAX: Final = 50  # All are counted, so many are kept.
@@ -296,18 +296,17 @@ class _Batch:
             self._fault(chosen[row], places[0], "time", said, "time.format as the file writes it")
         is_good &= ~bad
         good = np.flatnonzero(is_good)
+        at_us = local_us.copy()
         if reader.pattern.is_absolute:
-            at_us = local_us
+            refused = out_of_calendar(local_us[good])
         else:
-            at_us = local_us.copy()
-            found, refused = reader.local.to_utc(local_us[good], reader.before_us)
-            at_us[good] = found
-            for n, reason in refused.items():
-                row = int(good[n])
-                said, remedy = _REFUSALS[reason]
-                self._fault(chosen[row], places[0], "time", f"{_shown(texts[row])} {said}", remedy)
-                is_good[row] = False
-            good = np.flatnonzero(is_good)
+            at_us[good], refused = reader.local.to_utc(local_us[good], reader.before_us)
+        for n, reason in refused.items():
+            row = int(good[n])
+            said, remedy = _REFUSALS[reason]
+            self._fault(chosen[row], places[0], "time", f"{_shown(texts[row])} {said}", remedy)
+            is_good[row] = False
+        good = np.flatnonzero(is_good)
         if len(good):
             reader.before_us = int(at_us[good[-1]])
         return at_us

@@ -21,13 +21,14 @@ DAY_US: Final = 86_400 * SECOND_US
 UNIX: Final = {"unix_s": SECOND_US, "unix_ms": 1_000, "unix_us": 1}
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 YEARS: Final = (1, 9999)
+UNIX_MOST_US: Final = 1 << 62  # What is later lies in no calendar, and must not overflow.
 
 _DIGITS: Final = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3}
 _OTHERS: Final = {
     "f": "[0-9]{1,9}",
     "p": "[AaPp][Mm]|上午|下午",
     "b": "[A-Za-z]{3}",
-    "z": r"[Zz]|[+-][0-9]{2}:?[0-9]{2}",
+    "z": r"[Zz]|[+-](?:0[0-9]|1[0-4]):?[0-5][0-9]",
 }
 _DATES: Final = (
     {"Y", "m", "d"},
@@ -116,8 +117,10 @@ class StampPattern:
 
 
 def _unix(text: str, unit_us: int) -> int:
-    whole, _, fraction = text.partition(".")
-    return int(whole) * unit_us + round(float(f"0.{fraction or 0}") * unit_us)
+    whole, _, fraction = text.lstrip("+-").partition(".")
+    us = int(whole) * unit_us + round(float(f"0.{fraction or 0}") * unit_us)
+    us = min(us, UNIX_MOST_US)
+    return -us if text.startswith("-") else us
 
 
 def _instants(fields: dict[str, tuple[str, ...]]) -> tuple[Instants, Bools]:

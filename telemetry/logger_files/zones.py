@@ -63,6 +63,12 @@ def zone_of(text: str) -> tzinfo:
         ) from None
 
 
+def out_of_calendar(at_us: Instants) -> dict[int, Refused]:
+    """Name the instants [row], or local times, that no calendar has."""
+    outside = (at_us < _EARLIEST_US) | (at_us > _LATEST_US)
+    return {int(n): Refused.OUT_OF_CALENDAR for n in np.flatnonzero(outside)}
+
+
 @dataclass(frozen=True, slots=True)
 class LocalTime:
     """How local times of one file become instants."""
@@ -80,10 +86,7 @@ class LocalTime:
         Rows that are no instants are named, with the reason; what is returned for them means
         nothing.
         """
-        refused = {
-            int(n): Refused.OUT_OF_CALENDAR
-            for n in np.flatnonzero((local_us < _EARLIEST_US) | (local_us > _LATEST_US))
-        }
+        refused = out_of_calendar(local_us)
         local_us = np.clip(local_us, _EARLIEST_US, _LATEST_US)
         if isinstance(self.zone, timezone):
             offset = self.zone.utcoffset(None)
@@ -92,11 +95,13 @@ class LocalTime:
         offsets = [_offset_of_day(self.zone, day) for day in days.tolist()]
         changes = np.array([one is None for one in offsets], np.bool_)[day_of_row]
         at_us = local_us - np.array([one or 0 for one in offsets], np.int64)[day_of_row]
+        previous_us, looked_at = before_us, 0
         for n in np.flatnonzero(changes).tolist():
-            row_before = n - 1
-            while row_before in refused:
-                row_before -= 1
-            previous_us = before_us if row_before < 0 else int(at_us[row_before])
+            for row in range(n - 1, looked_at - 1, -1):
+                if row not in refused:
+                    previous_us = int(at_us[row])
+                    break
+            looked_at = n  # Of many refused rows in a row, none is looked at twice.
             found = self._on_a_day_of_change(int(local_us[n]), previous_us)
             if isinstance(found, Refused):
                 refused.setdefault(n, found)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from telemetry.complaint import listed
 from telemetry.register import Register, Table
 from telemetry.site import MODBUS_KINDS, Bus, Channel, ScanGroup, Site
 from telemetry.site_rules.places import (
@@ -47,7 +48,7 @@ def _bus_findings(site: Site) -> Iterator[Finding]:
             yield Finding(
                 (*place.loc, "bus"),
                 f"the bus {place.group.bus} is unknown",
-                f"one of the site's buses: {', '.join(edge_of_bus) or 'none is defined'}",
+                f"one of the site's buses: {listed(edge_of_bus) or 'none is defined'}",
                 refers_to=place.group.bus,
             )
     for loc, station in stations_of(site):
@@ -96,13 +97,17 @@ def _slot_findings(site: Site) -> Iterator[Finding]:
 
 
 def _instrument_findings(site: Site) -> Iterator[Finding]:
+    known = {
+        id(station): {instrument.id: None for instrument in station.instruments}
+        for _, station in stations_of(site)
+    }
     for one in channels_of(site):
-        known = [instrument.id for instrument in one.place.station.instruments]
-        if isinstance(one.channel, Channel) and one.channel.instrument not in known:
+        here = known[id(one.place.station)]
+        if isinstance(one.channel, Channel) and one.channel.instrument not in here:
             yield Finding(
                 (*one.loc, "instrument"),
                 f"the instrument {one.channel.instrument} is not at this station",
-                f"one of the station's instruments: {', '.join(known) or 'none is defined'}",
+                f"one of the station's instruments: {listed(here) or 'none is defined'}",
                 refers_to=one.channel.instrument,
             )
 

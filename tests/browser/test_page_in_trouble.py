@@ -96,6 +96,37 @@ async def test_sites_that_are_chosen_in_haste_leave_one_line(centre: Centre, pag
     assert len([one for one in opened if not one.is_closed()]) == 1
 
 
+async def test_readings_that_come_late_are_not_shown_as_another_sites(
+    centre: Centre, page: Page
+) -> None:
+    """Sites of one company call their channels alike."""
+    text = SITE_FILE.read_text(encoding="utf-8").replace(f"site: {SITE}", "site: a-mine", 1)
+    plan = plan_of(read_site_text(text, "a-mine.yaml"))
+    await register_site(centre.connection, plan, text, START_US)
+    await centre.flush(scans=[centre.scan("cracks", [4.0])])
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await sign_in(page, centre)
+    await page.goto(f"{centre.url}/#/structures/east-slope")
+    site = page.get_by_label("Site", exact=True)
+    crack = page.locator('[data-testid="channel-row"][data-channel="crack-1-opening"]')
+
+    await site.select_option("a-mine", timeout=SOON_MS)
+    await page.route(f"**/sites/{SITE}/latest", held.put_nowait)
+    await site.select_option(SITE)
+    await (await held.get()).continue_()
+    late = await held.get()  # Asked for when the line opened.
+    await expect(crack).to_have_attribute("data-quality", "good", timeout=SOON_MS)
+    await site.select_option("a-mine")
+    await expect(crack).not_to_have_attribute("data-quality", "good", timeout=SOON_MS)
+    async with page.expect_response(f"**/sites/{SITE}/latest") as answer:
+        await late.continue_()
+    await (await answer.value).finished()
+    await page.evaluate(
+        "fetch('/api/v1/clock').then((answer) => answer.text())"
+    )  # It has been read.
+    await expect(crack).not_to_have_attribute("data-quality", "good")
+
+
 async def test_after_a_restoration_the_page_shows_what_the_database_holds(
     centre: Centre, page: Page
 ) -> None:

@@ -13,6 +13,8 @@ WORDS = ROOT / "api" / "dashboard" / "src" / "words"
 WRITTEN_IN_CHINESE = [
     WORDS / "zh.ts",
     *(path for path in (ROOT / "README.zh-CN.md", *ROOT.glob("docs/*.md")) if path != GLOSSARY),
+    *ROOT.glob("docs/guide/*.zh-CN.md"),
+    *ROOT.glob("deploy/**/*.md"),
     *(ROOT / "simulators" / "scenarios").glob("*.yaml"),
 ]
 # What other people call it, and what we do.
@@ -39,6 +41,8 @@ BANNED = {
     "待发箱": "发件箱",
     "坏数据": "无效",
     "坏质量": "无效",
+    "登记边缘": "注册",
+    "证书机构": "证书颁发机构",
     "不良": "无效",
     "良好": "有效",
     "可疑": "存疑",

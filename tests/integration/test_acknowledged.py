@@ -55,6 +55,14 @@ async def taken(line: AcknowledgedLine, count: int) -> list[Delivery]:
     return found
 
 
+@pytest.mark.parametrize("host", ["broker..example", f"{'b' * 64}.example"])
+async def test_a_host_name_that_cannot_be_is_like_one_that_nobody_has(host: str) -> None:
+    """It must not end whoever connects: ingest has edges' lines beside the broker's."""
+    with pytest.raises(BrokerError, match="label"):
+        async with acknowledged_line(BrokerAddress(host, 1883, "centre"), Window()):
+            pass
+
+
 def payloads(deliveries: list[Delivery]) -> list[str]:
     return [one.payload.decode() for one in deliveries]
 
@@ -206,3 +214,10 @@ async def test_aiomqtt_alone_would_acknowledge_at_once(broker: Broker) -> None:
     async with plain() as client:
         await publish(broker, "b")
         assert (await anext(client.messages)).payload == b"b"
+
+
+async def test_a_host_that_is_no_name_is_told_like_one_that_is_not_there() -> None:
+    """Anything else would end the whole edge agent."""
+    with pytest.raises(BrokerError, match="label empty"):
+        async with acknowledged_line(BrokerAddress("a..b", 1883, "edge-under-test"), Window()):
+            pass

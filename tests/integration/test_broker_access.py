@@ -14,8 +14,9 @@ from mqtt_plans import mqtt_group
 
 from carriers.acknowledged import Window, acknowledged_line
 from carriers.broker import BrokerError
+from carriers.broker_settings import BrokerSecrets
 from edge_agent.broker_access import BrokerAccess
-from edge_agent.settings import EdgeSettings, MqttSettings, SettingsError
+from edge_agent.settings import EdgeSettings, SettingsError
 from telemetry.site import Bus
 
 GROUPS = [mqtt_group(["."], {"kind": "json", "topic": "dam/1"})]
@@ -42,7 +43,7 @@ def encrypted(
     return start
 
 
-def access(port: int, settings: MqttSettings | None = None, **mqtt: Any) -> BrokerAccess:
+def access(port: int, settings: BrokerSecrets | None = None, **mqtt: Any) -> BrokerAccess:
     bus = Bus.model_validate(
         {"id": "bus", "edge": "edge", "mqtt": {"host": "127.0.0.1", "port": port, **mqtt}}
     )
@@ -66,7 +67,7 @@ async def comes_in(found: BrokerAccess) -> None:
 async def test_the_edge_shows_its_password(kind: str, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text(USER[1] + "\n", encoding="utf-8")
-    settings = {"bus": MqttSettings(password_file=password)}
+    settings = {"bus": BrokerSecrets(password_file=password)}
     with running_broker(kind, tmp_path / "broker", password=USER) as broker:
         async with centre_double() as centre:
             edge = settings_of(
@@ -92,12 +93,12 @@ async def test_an_encrypted_broker_is_trusted_by_its_authority(
     encrypted: Callable[..., Any], certificates: Certificates, tmp_path: Path
 ) -> None:
     with encrypted() as broker:
-        await comes_in(access(broker.port, MqttSettings(ca_file=certificates.ca), encrypted=True))
+        await comes_in(access(broker.port, BrokerSecrets(ca_file=certificates.ca), encrypted=True))
         with pytest.raises(BrokerError, match="certificate verify failed"):
             await comes_in(access(broker.port, encrypted=True))  # The system does not know it.
         stranger = make_certificates(tmp_path / "theirs").ca
         with pytest.raises(BrokerError, match="certificate verify failed"):
-            await comes_in(access(broker.port, MqttSettings(ca_file=stranger), encrypted=True))
+            await comes_in(access(broker.port, BrokerSecrets(ca_file=stranger), encrypted=True))
         with pytest.raises(BrokerError):
             await comes_in(access(broker.port))  # Unencrypted.
 
@@ -109,14 +110,14 @@ async def test_a_broker_of_another_name_is_not_trusted(tmp_path: Path) -> None:
         running_broker("nats", tmp_path / "broker", encryption=encryption) as broker,
         pytest.raises(BrokerError, match="IP address mismatch"),
     ):
-        await comes_in(access(broker.port, MqttSettings(ca_file=wrong.ca), encrypted=True))
+        await comes_in(access(broker.port, BrokerSecrets(ca_file=wrong.ca), encrypted=True))
 
 
 async def test_a_broker_may_ask_for_a_certificate(
     encrypted: Callable[..., Any], certificates: Certificates
 ) -> None:
     with encrypted(clients_too=True) as broker:
-        known = MqttSettings(
+        known = BrokerSecrets(
             ca_file=certificates.ca,
             certificate_file=certificates.client,
             key_file=certificates.client_key,
@@ -124,7 +125,7 @@ async def test_a_broker_may_ask_for_a_certificate(
         await comes_in(access(broker.port, known, encrypted=True))
         with pytest.raises(BrokerError):
             await comes_in(
-                access(broker.port, MqttSettings(ca_file=certificates.ca), encrypted=True)
+                access(broker.port, BrokerSecrets(ca_file=certificates.ca), encrypted=True)
             )
 
 
@@ -135,7 +136,7 @@ async def test_messages_come_over_an_encrypted_line(
     window = Window(messages_max=10)
     context = ssl.create_default_context(cafile=certificates.ca)
     with encrypted() as broker:
-        found = access(broker.port, MqttSettings(ca_file=certificates.ca), encrypted=True)
+        found = access(broker.port, BrokerSecrets(ca_file=certificates.ca), encrypted=True)
         heard: list[bytes] = []
         async with acknowledged_line(found.address(), window) as line:
             await line.subscribe(["dam/1"])
@@ -154,23 +155,23 @@ def test_what_does_not_fit_is_told_before_the_first_connection(tmp_path: Path) -
     secret = tmp_path / "secret"
     secret.write_text("\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="no username"):
-        access(1883, MqttSettings(password_file=secret))
+        access(1883, BrokerSecrets(password_file=secret))
     with pytest.raises(SettingsError, match="is empty"):
-        access(1883, MqttSettings(password_file=secret), username="edge")
+        access(1883, BrokerSecrets(password_file=secret), username="edge")
     with pytest.raises(SettingsError, match="cannot be read"):
-        access(1883, MqttSettings(password_file=tmp_path / "no"), username="edge")
+        access(1883, BrokerSecrets(password_file=tmp_path / "no"), username="edge")
     with pytest.raises(SettingsError, match="not encrypted"):
-        access(1883, MqttSettings(ca_file=secret))
-    with pytest.raises(SettingsError, match=r"certificates of .* cannot be used"):
-        access(1883, MqttSettings(ca_file=secret), encrypted=True)
-    with pytest.raises(SettingsError, match=r"certificates of .* cannot be used"):
-        access(1883, MqttSettings(certificate_file=tmp_path / "no"), encrypted=True)
+        access(1883, BrokerSecrets(ca_file=secret))
+    with pytest.raises(SettingsError, match=r"\[mqtt\.bus\]: .*certificates cannot be used"):
+        access(1883, BrokerSecrets(ca_file=secret), encrypted=True)
+    with pytest.raises(SettingsError, match=r"\[mqtt\.bus\]: .*certificates cannot be used"):
+        access(1883, BrokerSecrets(certificate_file=tmp_path / "no"), encrypted=True)
 
 
 def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("correct horse", encoding="utf-8")
-    settings = MqttSettings(password_file=secret)
+    settings = BrokerSecrets(password_file=secret)
     found = access(1883, settings, username="edge")
     assert "correct horse" not in repr(found.address())
     assert not found.shows_password_to_all

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import carriers.broker
-from carriers.broker import BrokerError, BrokerLine, BrokerUrl, broker_line
+from carriers.broker import BrokerError, BrokerLine, broker_line
+from carriers.broker_settings import BrokerUrl
 from telemetry.clock import MachineClock, instant_at
 
 TOPIC = "groundwatch/v1/mine/dam-edge/up/" + "0" * 32

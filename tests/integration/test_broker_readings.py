@@ -19,9 +19,11 @@ from peers import peer
 from psycopg import AsyncConnection
 from waiting import until
 
-from ingest import metrics
+from historian.submissions import SubmissionOutcome
+from ingest import broker_readings, metrics
 from ingest.broker_readings import BrokerReadings
 from ingest.callers import callers_pool
+from ingest.desk import SiteDesk
 
 TOPIC = f"groundwatch/v1/mine/{GATEWAY}/readings"
 ANSWERS = f"groundwatch/v1/mine/{GATEWAY}/answers"
@@ -44,11 +46,13 @@ async def bench(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[IngestBench]
 
 
 @asynccontextmanager
-async def taking(bench: IngestBench, broker: Broker) -> AsyncIterator[None]:
+async def taking(
+    bench: IngestBench, broker: Broker, kind: type[BrokerReadings] = BrokerReadings
+) -> AsyncIterator[None]:
     """Take readings over a broker."""
     pool = callers_pool(bench.dsn)
     await pool.open()
-    readings = BrokerReadings(pool, bench.desks, bench.clock, address_of(broker), None)
+    readings = kind(pool, bench.desks, bench.clock, address_of(broker), None)
     running = asyncio.create_task(readings.run())
     try:
         # Before it has subscribed for the first time, a broker keeps nothing for it.
@@ -154,6 +158,62 @@ async def test_the_broker_keeps_what_is_not_committed(
 
     assert (answer["accepted"], answer["duplicates"]) == (True, 1)
     assert len(await fetch(connection, ROWS)) == 1
+
+
+class SlowAsker(BrokerReadings):
+    """Asks what became of a submission, and hears of it only when the flush has said it."""
+
+    async def _outcome(self, desk: SiteDesk, number: int) -> SubmissionOutcome | None:
+        if (decided := desk.awaited.get(number)) is not None:
+            await asyncio.wait([decided])
+        return await super()._outcome(desk, number)
+
+
+async def test_a_submission_that_is_decided_while_we_ask_is_answered(
+    broker: Broker, bench: IngestBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_readings, "LOOK_EVERY_S", 0.0)
+    async with gateway(broker) as sender, taking(bench, broker, SlowAsker):
+        for number in (1, 2):  # The first must not end those who take the second.
+            await sender.send({"site": "mine", "scans": [scan(number, crack=4.0)]})
+            assert (await sender.answer())["stored"] == 1
+
+
+READ_ONLY = """
+    create sequence tries;
+    create function refuse() returns trigger language plpgsql as $$ begin
+        perform nextval('tries');
+        raise exception 'read-only' using errcode = 'read_only_sql_transaction';
+    end $$;
+    create trigger refuse before insert on submission execute function refuse()
+"""
+
+
+async def test_a_store_that_takes_nothing_just_now_is_waited_for(
+    broker: Broker, bench: IngestBench, connection: AsyncConnection
+) -> None:
+    await connection.execute(READ_ONLY)  # As one is from which another has taken over.
+    async with gateway(broker) as sender, taking(bench, broker):
+        await sender.send({"site": "mine", "scans": [scan(1, crack=4.0)]})
+        await until(lambda: fetch(connection, "select from tries where last_value > 1"))
+        await connection.execute("drop trigger refuse on submission")
+        assert (await sender.answer())["stored"] == 1
+
+
+async def test_a_submission_that_the_store_has_forgotten_is_handed_in_again(
+    broker: Broker, postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """Else it would hold up for ever what is acknowledged after it."""
+    site = write_site(tmp_path, gateway_document())
+    async with ingest(postgres_dsn, site) as bench:
+        pass  # Nobody decides.
+    async with gateway(broker) as sender, taking(bench, broker):
+        await sender.send({"site": "mine", "scans": [scan(1, crack=4.0)]})
+        await until(lambda: fetch(connection, "select from submission"))
+        await connection.execute("delete from submission")  # As one is from before it came.
+        await until(lambda: fetch(connection, "select from submission"))
+        async with ingest(postgres_dsn, site):
+            assert (await sender.answer())["stored"] == 1
 
 
 async def test_mosquittos_own_clients_get_on_with_us(

@@ -37,6 +37,17 @@ def test_the_centre_calls_what_the_command_line_has(compose: dict[str, Any]) -> 
     assert call[0] == "serve"
 
 
+def test_what_may_be_added_exists() -> None:
+    """Lines behind a #, for a certificate and for a broker."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    added = re.findall(r"^#   (--.*)$", text, re.MULTILINE)
+    assert len(added) == 2
+    for options in added:
+        assert complaints_about(["serve", "--site", "site.yaml", *options.split()]) == []
+    for line in re.findall(r"^#   (\w+: .*)$", text, re.MULTILINE):
+        assert YAML(typ="safe").load(line)
+
+
 def test_only_this_machine_reaches_what_is_not_encrypted(compose: dict[str, Any]) -> None:
     assert [one for one in compose["services"]["centre"]["ports"] if "127.0.0.1" not in one] == []
     assert "ports" not in compose["services"]["database"]

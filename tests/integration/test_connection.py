@@ -12,7 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from stream_server import line_to_store, stream_server, until_one_ends
 from waiting import until
 
-from historian.connection import connect, hung_up_after
+from historian import connection as connection_module
+from historian.connection import connect, hung_up_after, statements_may_take
 from ingest import service
 from ingest.callers import callers_pool
 from ingest.service import listen_for_actions
@@ -85,6 +86,31 @@ async def test_a_store_that_does_nothing_any_more_is_hung_up_on(postgres_dsn: st
         with pytest.raises(psycopg.OperationalError), hung_up_after(conn, 0.1):
             await conn.execute("select 1")
         assert conn.closed
+
+
+async def test_no_wait_for_a_store_that_does_nothing_any_more_is_for_ever(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "ANSWER_MARGIN_S", 0.1)
+    async with switchboard(postgres_dsn) as (store, dsn), asyncio.timeout(WITHIN_S):
+        conn = await connect(dsn, name="test", statement_timeout_s=0.4)
+        for _ in range(3):  # Together longer than any of them may be.
+            await conn.execute("select pg_sleep(0.2)")
+        store.freeze()
+        with pytest.raises(psycopg.OperationalError):
+            await conn.commit()
+        assert conn.closed
+
+
+async def test_statements_that_may_take_longer_are_waited_for_longer(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "ANSWER_MARGIN_S", 0.1)
+    async with await connect(postgres_dsn, name="test", statement_timeout_s=0.2) as conn:
+        async with conn.transaction(), statements_may_take(conn, WITHIN_S):
+            await conn.execute("select pg_sleep(0.5)")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await conn.execute("select pg_sleep(60)")
 
 
 async def test_a_connection_within_the_machine_is_hung_up_on_too(

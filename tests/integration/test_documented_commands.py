@@ -35,3 +35,19 @@ def test_the_runbooks_have_the_same_commands() -> None:
         return [re.sub(r" *#.*", "", block) for block in blocks]
 
     assert commands("RUNBOOK.md") == commands("RUNBOOK.zh-CN.md")
+
+
+METRIC = re.compile(r"`(groundwatch_[a-z_]+)`")
+
+
+def test_the_runbooks_name_metrics_that_are_counted() -> None:
+    rooms = [path for room in ("api", "ingest") for path in (ROOT / room).rglob("*.py")]
+    counted = "".join(path.read_text(encoding="utf-8") for path in rooms)
+    english, chinese = (
+        METRIC.findall((ROOT / "deploy" / name).read_text(encoding="utf-8"))
+        for name in ("RUNBOOK.md", "RUNBOOK.zh-CN.md")
+    )
+
+    assert english == chinese
+    assert len(english) >= 10
+    assert [one for one in english if f'"{one.removesuffix("_total")}"' not in counted] == []

@@ -1,15 +1,17 @@
 """A watched folder at the edge: whatever is done with its files, each row is taken once."""
 
 import asyncio
+import selectors
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.folder import FolderWatching
+from edge_agent.folder import FolderWatching, _safe_or_stopped
 from edge_agent.source import TakenScan
 from telemetry.clock import MachineClock
 from telemetry.plan import SitePlan, plan_of
@@ -264,14 +266,86 @@ async def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> N
     await watch.end()
 
 
-async def test_marks_that_are_damaged_are_put_aside(tmp_path: Path) -> None:
-    (tmp_path / "spool.db.files.marks").write_text('{"levels": [{"na')
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"levels": [{"na',
+        b"\xff\xfe\x00",
+        b'{"levels": [{"name": "a.dat", "position": 3, "header": []}]}',
+        b'{"levels": [{"name": "a.dat", "position": {"offset": "9"}, "header": []}]}',
+        b"[" * 100_000,
+    ],
+)
+async def test_marks_that_are_damaged_are_put_aside(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "spool.db.files.marks").write_bytes(damage)
 
     async with watching(tmp_path) as watch:
         (watch.folder / "a.dat").write_text(HEADER + row(0))
         await watch.has(1)
 
     assert (tmp_path / "spool.db.files.damaged").exists()
+
+
+async def test_marks_that_cannot_be_read_stop_no_edge(tmp_path: Path) -> None:
+    (tmp_path / "spool.db.files.marks").mkdir()
+
+    with capture_logs() as logs:
+        async with watching(tmp_path) as watch:
+            (watch.folder / "a.dat").write_text(HEADER + row(0))
+            await watch.has(1)
+
+    assert "read again" in logs[0]["event"]
+
+
+async def test_each_of_many_files_is_read_once(tmp_path: Path) -> None:
+    """A logger that begins a file every hour has written more than five hundred in a month."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(600):
+        (folder / f"{number}.dat").write_text(HEADER + row(number))
+    async with watching(tmp_path) as watch:
+        await watch.has(600)
+    async with watching(tmp_path) as again:
+        (folder / "new.dat").write_text(HEADER + row(700))
+        await again.has(1)
+        (folder / "newer.dat").write_text(HEADER + row(701))
+        await again.has(2)
+
+    assert sorted(watch.pond) == list(range(600))
+    assert again.pond == [700, 701]
+
+
+class _Skipping(selectors.DefaultSelector):
+    """Waits for nothing: the time is added to the loop's clock instead."""
+
+    skipped_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.skipped_s += timeout or 0.0
+        return super().select(0)
+
+
+class _SkippingLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.skipping = _Skipping()
+        super().__init__(self.skipping)
+
+    def time(self) -> float:
+        return super().time() + self.skipping.skipped_s
+
+
+def test_scans_that_the_disk_refuses_for_hours_are_not_handed_over_again() -> None:
+    """Nobody gives them up, so each time would fill the memory further."""
+
+    async def is_given_up() -> bool:
+        waiting = asyncio.create_task(_safe_or_stopped(asyncio.Event(), asyncio.Event()))
+        done, _ = await asyncio.wait([waiting], timeout=24 * 3_600.0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return bool(done)
+
+    with asyncio.Runner(loop_factory=_SkippingLoop) as runner:
+        assert not runner.run(is_given_up())
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,12 @@ from edge_stage import (
 )
 from modbus_bench import SPARSE_UNIT, Bench
 from stream_server import stream_server
+from waiting import until
 
 from edge_agent.spool import read_ledger
 from edge_agent.storing import SpoolThread, StoreFailedError
 from telemetry.quality import Quality
+from telemetry.ranges import RangeSet
 
 
 @pytest.fixture
@@ -172,6 +174,37 @@ async def test_what_the_centre_never_committed_is_sent_again(bench: Bench, tmp_p
             await centre.wait_for_blocks(4)
         (stream,) = centre.contents.values()
         assert list(read_ledger(settings.spool)) == stream
+
+
+async def test_what_a_restored_centre_lacks_is_kept_until_it_has_it_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Else the spool would free it after a week, or first of all when it is full."""
+    async with centre_double() as centre:
+        settings = settings_of(tmp_path, bench.port, centre, [group("one", 1, [0])])
+
+        async with agent(settings):
+            begin(settings)
+            await centre.wait_for_blocks(3)
+            await until(lambda: not {1, 2, 3}.intersection(owed(settings.spool)))
+            await centre.close()
+            (epoch,) = centre.delivered
+            centre.delivered[epoch] = RangeSet([(1, 1)])
+            centre.committing = False
+            await centre.open()
+            await until(lambda: owed(settings.spool)[:2] == [2, 3])
+            await centre.close()
+            centre.committing = True
+            await centre.open()
+            await centre.wait_until(lambda: centre.delivered[epoch].first_absent(1) > 3)
+        assert owed(settings.spool) == []
+
+
+def owed(spool: Path) -> list[int]:
+    """Numbers of the blocks that the centre is not known to have."""
+    with closing(sqlite3.connect(f"{spool.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        found = database.execute("select seq from block where acknowledged = 0 order by seq")
+        return [seq for (seq,) in found]
 
 
 async def test_a_failing_read_of_the_disk_stops_neither_polling_nor_delivery(

@@ -12,7 +12,8 @@ from mqtt_plans import mqtt_group, mqtt_site
 from psycopg import AsyncConnection
 from waiting import until
 
-from edge_agent.settings import MqttSettings, SettingsError
+from carriers.broker_settings import BrokerSecrets
+from edge_agent.settings import SettingsError
 from edge_agent.sources import check_settings
 from telemetry.clock import MachineClock
 from telemetry.site import Site
@@ -78,7 +79,7 @@ async def test_twice_is_once_and_broken_is_in_quarantine(
 
 def test_settings_of_a_bus_that_is_not_ours_are_refused(tmp_path: Path) -> None:
     site = Site.model_validate(mqtt_site(GROUPS, {}))
-    settings = settings_of(tmp_path, 1883, 1, GROUPS, mqtt={"buss": MqttSettings()})
+    settings = settings_of(tmp_path, 1883, 1, GROUPS, mqtt={"buss": BrokerSecrets()})
     with pytest.raises(
         SettingsError, match=r"\[mqtt.buss\].* no MQTT bus of this name; it has bus"
     ):

@@ -19,7 +19,8 @@ from websockets.asyncio.client import connect
 from edge_agent.enrolled_folder import EnrolledFolder
 from edge_agent.enrolment import Enrolment, NotEnrolledError, _csr, enrol
 from edge_agent.settings import EdgeSettings, read_settings
-from historian.tokens import token_id_of
+from historian.enrolments import find_code, use_code
+from historian.tokens import Scope, create_token, token_id_of
 from ingest import admission as admission_module
 from ingest.attempts import OF_ADDRESS_MAX
 from ingest.edge_access import AccessError, CodeRequest, make_edge_code, revoke_access
@@ -35,7 +36,6 @@ from telemetry.enrolment import (
     decode_answer,
     decode_offer,
     encode,
-    read_code,
 )
 from telemetry.site_file import read_site_file
 from telemetry.tls import client_context
@@ -233,6 +233,23 @@ async def test_revoking_an_edge_cuts_its_line_and_ends_its_certificate(
     assert row["count"] == 2
 
 
+async def test_whoever_enrols_while_the_edge_is_revoked_is_revoked_too(
+    bench: IngestBench, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    await enrolled(bench, await code_for(bench), tmp_path / "box")
+    code = await code_for(bench)
+    async with AsyncConnectionPool(bench.dsn, open=False) as pool, pool.connection() as thief:
+        assert await find_code(thief, code.code_id, code.secret) is not None
+        await create_token(thief, Scope.EDGE, "mine", "dam-edge", "enrolled", bench.clock.now_us())
+        revoking = asyncio.create_task(asyncio.to_thread(revoke_access, bench.dsn, EDGE))
+        await until(lambda: fetch(connection, "select from pg_locks where not granted"))
+        assert await use_code(thief, code.code_id)
+        await thief.commit()
+        await revoking
+    valid = "select from token where scope = 'edge' and edge = 'dam-edge' and revoked_at is null"
+    assert await fetch(connection, valid) == []
+
+
 async def test_one_token_is_revoked_by_its_id(bench: IngestBench, tmp_path: Path) -> None:
     settings = settings_in(await enrolled(bench, await code_for(bench), tmp_path / "box"))
     token = settings.token_file.read_text(encoding="utf-8").strip()
@@ -347,13 +364,6 @@ async def test_nonsense_is_declined_with_a_sentence(
         answer = decode_answer(await line.recv())
     assert isinstance(answer, Declined)
     assert answer.message
-
-
-def test_a_code_is_read_as_it_was_written() -> None:
-    code = Code("0123456789abcdef", "s" * 27, "ab" * 32)
-    assert read_code(f"\n {code}  ") == code
-    with pytest.raises(NotEnrolledError, match="edge-code"):
-        enrol(Enrolment("wss://a.example", "gwe.x", Path("none")))
 
 
 def trusting(bench: IngestBench) -> Any:

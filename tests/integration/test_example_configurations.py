@@ -1,34 +1,29 @@
 """The example configurations: each is read by whatever reads it in a mine."""
 
-import asyncio
-import os
 import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import AsyncIterator
+from inspect import signature
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
+from certificates import make_certificates
 from command_lines import complaints_about
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.reasoncodes import ReasonCode
-from peers import peer
-from waiting import until
+from ruamel.yaml import YAML
 
 from alarms.notify.destinations import read_destinations
-from edge_agent.settings import read_settings
-from simulators.proving.demonstration import free_ports
+from carriers.broker_settings import BrokerSecrets, read_broker_settings
+from edge_agent.broker_access import BrokerAccess
+from edge_agent.carriers import carrier_of
+from edge_agent.settings import EdgeSettings, read_settings
+from groundwatch import serve
 from telemetry.check import check_files
 from telemetry.site import BUS_KINDS
 from telemetry.site_file import read_site_file
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "config"
 SITE = CONFIG / "west-pond.yaml"
-SESSION = 32 * "0"
-USERS = ("groundwatch", "dam-box", "hill-gateway", "g-21", "weather")
-WITHIN_S = 20.0
 
 
 def test_the_site_file_has_no_faults_and_every_kind_of_bus() -> None:
@@ -46,11 +41,65 @@ def test_every_limit_names_its_source_and_that_it_is_a_template() -> None:
     assert all("template" in source for source in sources)
 
 
-def test_the_edge_reads_its_settings() -> None:
-    settings = read_settings({}, {}, CONFIG / "edge.toml")
+def with_files_here(name: str, folder: Path, *, whole: bool) -> Path:
+    """Write an example's settings with the files that they name, which are real ones.
 
-    assert settings.edge in {bus.edge for bus in read_site_file(SITE).buses}
+    As a whole, with lines such as `# key = "…"`: whoever needs one takes the # away.
+    """
+    made = make_certificates(folder)
+    text = (CONFIG / name).read_text(encoding="utf-8")
+    if whole:
+        text = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    for key, path in (
+        (r"(?:\w+_)?password_file", folder / "password"),
+        (r"ca_file|authority", made.ca),
+        (r"certificate(?:_file)?", made.client),
+        (r"key(?:_file)?", made.client_key),
+        (r"site", SITE),
+    ):
+        text = re.sub(rf'^({key}) = ".*?"', rf'\1 = "{path}"', text, flags=re.MULTILINE)
+    (folder / "password").write_text("secret\n", encoding="utf-8")
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["as it stands", "all of it"])
+def test_the_edge_reads_its_settings(whole: bool, tmp_path: Path) -> None:
+    site = read_site_file(SITE)
+
+    settings = read_settings({}, {}, with_files_here("edge.toml", tmp_path, whole=whole))
+
+    assert settings.edge in {bus.edge for bus in site.buses}
     assert settings.spool_bytes_max == 4 << 30
+    assert (settings.credentials is not None, settings.authority is not None) == (whole, whole)
+    assert carrier_of(settings, site.site).address.startswith("wss://centre.mine.example:8381")
+    buses = {bus.id: bus for bus in site.buses if bus.edge == settings.edge and bus.mqtt}
+    assert set(settings.mqtt) == set(buses)
+    for bus in buses.values():
+        access = BrokerAccess(bus, settings, site=site.site)
+        assert (access.address().password, access.address().port) == ("secret", 8883)
+        assert access.address().encryption is not None
+
+
+def test_the_example_of_an_edge_shows_every_setting() -> None:
+    shown = set(
+        re.findall(r"^#? *(\w+) = ", (CONFIG / "edge.toml").read_text("utf-8"), re.MULTILINE)
+    )
+
+    every = {*EdgeSettings.model_fields, *BrokerSecrets.model_fields} - {"mqtt", "clock"}
+    assert shown == every
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["as it stands", "all of it"])
+def test_centre_and_edge_read_how_to_come_into_a_broker(whole: bool, tmp_path: Path) -> None:
+    settings = read_broker_settings(with_files_here("broker.toml", tmp_path, whole=whole))
+
+    assert (settings.username, settings.password()) == ("groundwatch", "secret")
+    assert settings.take_readings
+    assert (settings.certificate_file is not None) == whole
+    settings.encryption()
+    if whole:
+        assert None not in settings.model_dump().values()  # It shows every setting.
 
 
 def test_the_centre_reads_its_webhooks(tmp_path: Path) -> None:
@@ -66,159 +115,32 @@ def test_the_centre_reads_its_webhooks(tmp_path: Path) -> None:
     assert (room.id, phone.levels) == ("control-room", ("orange", "red"))
 
 
-def test_the_options_of_the_service_exist() -> None:
+def options_of_the_service() -> list[list[str]]:
+    """The options of every line GROUNDWATCH_OPTIONS, alone and with each of those to add."""
     text = (CONFIG / "centre.env").read_text(encoding="utf-8")
-    [options] = re.findall(r"^GROUNDWATCH_OPTIONS=(.*)$", text, re.MULTILINE)
+    assert len(re.findall(r"^GROUNDWATCH_OPTIONS=", text, re.MULTILINE)) == 1
+    lines = re.findall(r"^(?:# )?GROUNDWATCH_OPTIONS=(.*)$", text, re.MULTILINE)
+    more = re.findall(r"^#   (--.*)$", text, re.MULTILINE)
+    assert (len(lines), len(more)) == (2, 3)
+    return [[*line.split(), *added.split()] for line in lines for added in ["", *more]]
 
-    assert complaints_about(["serve", *options.split()]) == []
+
+def test_the_options_of_the_service_exist() -> None:
+    wrong = {" ".join(one): complaints_about(["serve", *one]) for one in options_of_the_service()}
+    assert {options: said for options, said in wrong.items() if said} == {}
+
+
+def test_prometheus_asks_both_pages_with_a_token() -> None:
+    document = YAML(typ="safe").load(CONFIG / "prometheus.yml")
+    jobs = document["scrape_configs"]
+
+    ports = [int(job["static_configs"][0]["targets"][0].rpartition(":")[2]) for job in jobs]
+    options = signature(serve).parameters
+    assert ports == [options["port"].default, options["line_port"].default]
+    assert all(set(job["authorization"]) == {"credentials_file"} for job in jobs)
+    assert all(job["scheme"] == "https" and job["tls_config"] for job in jobs)
 
 
 def test_toml_files_say_nothing_twice() -> None:
     for path in CONFIG.glob("*.toml"):
         tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def settings_of_broker(tmp_path: Path) -> tuple[Path, int]:
-    """The example's files for a broker without encryption on loopback, and its port."""
-    [port] = free_ports(1)
-    text = (CONFIG / "mosquitto.conf").read_text(encoding="utf-8")
-    plain, count = re.subn(r"listener 8883\n.*?\n\n", "", text, flags=re.DOTALL)
-    assert count == 1
-    for installed, here in (
-        ("listener 1883 127.0.0.1", f"listener {port} 127.0.0.1"),
-        ("/etc/mosquitto/groundwatch", str(tmp_path / "groundwatch")),
-        ("/var/lib/mosquitto/", f"{tmp_path}/"),
-    ):
-        assert installed in plain
-        plain = plain.replace(installed, here)
-    if os.geteuid() == 0:  # Else it becomes a user who may not enter a test's folder.
-        plain += "user root\n"
-    settings = tmp_path / "broker.conf"
-    settings.write_text(plain, encoding="utf-8")
-    shutil.copy(CONFIG / "mosquitto.acl", tmp_path / "groundwatch.acl")
-    (tmp_path / "groundwatch.acl").chmod(0o600)
-    passwords = tmp_path / "groundwatch.passwords"
-    passwords.touch(mode=0o600)
-    for user in USERS:
-        command = [peer("mosquitto_passwd"), "-b", passwords, user, user]
-        subprocess.run(command, check=True, capture_output=True, timeout=WITHIN_S)
-    return settings, port
-
-
-@pytest.fixture
-async def broker_port(settings_of_broker: tuple[Path, int]) -> AsyncIterator[int]:
-    """The port of a running Mosquitto with the example's access list."""
-    settings, port = settings_of_broker
-    said = settings.with_suffix(".log")
-    with said.open("wb") as sink:
-        process = await asyncio.create_subprocess_exec(
-            peer("mosquitto"), "-c", str(settings), stdout=sink, stderr=sink
-        )
-        try:
-            await until(lambda: process.returncode is not None or b"running" in said.read_bytes())
-            assert process.returncode is None, said.read_text(encoding="utf-8")
-            yield port
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await asyncio.wait_for(process.wait(), WITHIN_S)
-
-
-class Client:
-    """One user of the broker, who notes what becomes of what is published."""
-
-    def __init__(self, user: str, port: int) -> None:
-        self.received: list[str] = []
-        self.connected: list[ReasonCode] = []
-        self.answers: dict[int, ReasonCode] = {}
-        self.subscribed: set[int | None] = set()
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"test-{user}", protocol=paho.MQTTv5
-        )
-        self._client.username_pw_set(user, user)
-        self._client.on_connect = lambda _c, _u, _f, code, _p: self.connected.append(code)
-        self._client.on_publish = lambda _c, _u, mid, code, _p: self.answers.update({mid: code})
-        self._client.on_subscribe = lambda _c, _u, mid, _codes, _p: self.subscribed.add(mid)
-        self._client.on_message = lambda _c, _u, message: self.received.append(message.topic)
-        self._client.connect_async("127.0.0.1", port)
-        self._client.loop_start()
-
-    async def ready(self) -> "Client":
-        await until(lambda: bool(self.connected), WITHIN_S)
-        assert not self.connected[-1].is_failure
-        return self
-
-    async def may_write(self, topic: str) -> bool:
-        """Publish, and see whether the broker took it."""
-        mid = self._client.publish(topic, b"x", qos=1).mid
-        await until(lambda: mid in self.answers, WITHIN_S)
-        return not self.answers[mid].is_failure
-
-    async def listen(self, topic: str) -> None:
-        mid = self._client.subscribe(topic, qos=1)[1]
-        await until(lambda: mid in self.subscribed, WITHIN_S)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-OURS = "groundwatch/v1/west-pond"
-MAY = {
-    "groundwatch": [f"{OURS}/dam-box/down/{SESSION}", f"{OURS}/hill-gateway/answers"],
-    "dam-box": [f"{OURS}/dam-box/up/{SESSION}", "spBv1.0/west-pond/NCMD/weather"],
-    "hill-gateway": [f"{OURS}/hill-gateway/readings"],
-    "g-21": ["west-pond/gnss/g-21"],
-    "weather": ["spBv1.0/west-pond/NBIRTH/weather", "spBv1.0/west-pond/DDATA/weather/rain-1"],
-}
-MAY_NOT = {
-    "groundwatch": [f"{OURS}/hill-gateway/readings", f"{OURS}/dam-box/up/{SESSION}"],
-    "dam-box": [
-        f"{OURS}/other/up/{SESSION}",
-        f"{OURS}/dam-box/down/{SESSION}",
-        "west-pond/gnss/g-21",
-    ],
-    "hill-gateway": [
-        f"{OURS}/dam-box/readings",
-        f"{OURS}/hill-gateway/answers",
-        "west-pond/gnss/g-21",
-    ],
-    "g-21": ["west-pond/gnss/g-22", f"{OURS}/hill-gateway/readings"],
-    "weather": ["spBv1.0/west-pond/NCMD/weather", "spBv1.0/west-pond/NBIRTH/other"],
-}
-
-
-async def test_the_access_list_lets_each_say_its_own_and_nothing_else(broker_port: int) -> None:
-    for user in USERS:
-        client = await Client(user, broker_port).ready()
-        try:
-            assert [one for one in MAY[user] if not await client.may_write(one)] == []
-            assert [one for one in MAY_NOT[user] if await client.may_write(one)] == []
-        finally:
-            client.close()
-
-
-async def test_the_access_list_lets_each_hear_what_it_needs(broker_port: int) -> None:
-    clients = {user: await Client(user, broker_port).ready() for user in USERS}
-    gateway, edge, centre = (clients[one] for one in ("hill-gateway", "dam-box", "groundwatch"))
-    try:
-        for client in clients.values():
-            await client.listen("#")
-        await gateway.may_write(f"{OURS}/hill-gateway/readings")
-        await clients["g-21"].may_write("west-pond/gnss/g-21")
-        await centre.may_write(f"{OURS}/dam-box/down/{SESSION}")
-        await until(lambda: f"{OURS}/dam-box/down/{SESSION}" in edge.received, WITHIN_S)
-        await until(lambda: bool(centre.received), WITHIN_S)
-    finally:
-        for client in clients.values():
-            client.close()
-    assert edge.received == ["west-pond/gnss/g-21", f"{OURS}/dam-box/down/{SESSION}"]
-    assert centre.received == [f"{OURS}/hill-gateway/readings"]
-    assert clients["g-21"].received == gateway.received == []
-
-
-@pytest.mark.parametrize("name", ["mosquitto.acl", "mosquitto.conf"])
-def test_a_broker_file_says_where_it_belongs(name: str) -> None:
-    text = (CONFIG / name).read_text(encoding="utf-8")
-    assert "/etc/mosquitto/" in text

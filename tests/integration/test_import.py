@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from history import NoProgress, everything
 from ingest_bench import EdgeLine, HandClock, edge_line, fetch, ingest, transitions
-from ingest_site import BEGAN_US, MINUTE_US, NAN, block, plan_in, site_document, write_site
+from ingest_site import (
+    BEGAN_US,
+    MINUTE_US,
+    NAN,
+    block,
+    group_in,
+    plan_in,
+    site_document,
+    write_site,
+)
 from psycopg import AsyncConnection
 
 from historian import writer
@@ -21,7 +30,9 @@ from ingest.history.importing import (
     import_files,
 )
 from ingest.history.reading import BLOCK_ROWS
+from ingest.opening import open_site
 from telemetry.part_file import PartFileError
+from telemetry.site_file import SiteFileError
 
 PLAN = plan_in(site_document())
 MAPPING = """
@@ -114,6 +125,40 @@ async def test_history_comes_beside_live_readings_and_nobody_judges_it(
     history = [one for one in await together(connection) if one[0] < 0]
     # For three minutes more the last values are not too old, and all inputs have passed these.
     assert history == [(minute, 198.0, 0) for minute in range(begin, begin + 93)]
+
+
+@pytest.mark.parametrize("written", ["profile", "byte-order mark", "line ends"])
+async def test_the_file_in_force_is_known_again_however_it_is_written(
+    desk: Desk, connection: AsyncConnection, written: str
+) -> None:
+    if written == "profile":  # What is stored then holds the profile, too.
+        tree = site_document()
+        station = tree["structures"][0]["stations"][0]
+        instrument = station["instruments"][0]["id"]
+        channel = {"id": "air", "instrument": instrument, "point": "barometer", "slot": 0}
+        group = {"id": "weather", "period_s": 60, "bus": "dam-bus", "device_id": 9}
+        group |= {"profile": "demo-pond-station", "channels": [channel]}
+        station["scan_groups"].append(group)
+        write_site(desk.folder, tree)
+    elif written == "byte-order mark":
+        desk.site.write_bytes(b"\xef\xbb\xbf" + desk.site.read_bytes())
+    else:
+        desk.site.write_bytes(desk.site.read_bytes().replace(b"\n", b"\r\n"))
+    await open_site(desk.dsn, desk.site, HandClock())
+
+    report = await desk.imports(rows([1, 2], [1.0, 2.0], [1.0, 2.0], [1.0, 2.0]))
+
+    assert sum(one.new for tally in report.files for one in tally.groups.values()) == 4
+    assert await fetch(connection, "select max(version) as newest from configuration") == [
+        {"newest": 1}
+    ]
+
+
+async def test_a_site_file_that_is_no_text_is_refused_with_a_sentence(desk: Desk) -> None:
+    desk.site.write_bytes(b"site: caf\xe9\n")
+
+    with pytest.raises(SiteFileError, match=r"mine\.yaml:1:1: the file is not UTF-8 text"):
+        await desk.imports(rows([1], [1.0], [1.0], [1.0]))
 
 
 async def test_a_centre_that_starts_after_an_import_judges_nothing_of_it(
@@ -325,6 +370,24 @@ async def test_another_site_file_than_the_one_in_force_is_refused(
 
     with pytest.raises(ImportRefusedError, match="differs from version 1 of site 'mine'"):
         await desk.imports(text + text)
+
+
+async def test_a_site_file_that_names_a_profile_is_the_one_in_force(desk: Desk) -> None:
+    tree = site_document()
+    pressures = group_in(tree, "pressures")
+    pressures["profile"] = "demo-fan-plc"
+    pressures["channels"][0]["point"] = "negative-pressure"
+    del pressures["channels"][0]["register"]
+    write_site(desk.folder, tree)
+    async with ingest(desk.dsn, desk.site):
+        report = await desk.imports(rows([1], [1.0], [1.0], [1.0]))
+    assert report.files[0].findings.rows == 1
+
+
+async def test_a_site_file_that_is_no_text_is_refused(desk: Desk) -> None:
+    desk.site.write_bytes(b"site: \xff")
+    with pytest.raises(SiteFileError, match="not UTF-8"):
+        await desk.imports(rows([1], [1.0], [1.0], [1.0]))
 
 
 async def test_a_mapping_for_other_files_is_told(desk: Desk) -> None:

@@ -40,3 +40,28 @@ async def test_a_line_lives_on_while_the_inbox_is_full(
         await line.drained()
 
     assert len(await fetch(connection, "select from scan where seq is not null")) == 30
+
+
+async def test_lines_that_wait_for_the_same_room_take_turns(
+    postgres_dsn: str,
+    connection: AsyncConnection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Room is made for all at once, and the first may fill it: the others wait on, uncut."""
+    monkeypatch.setattr(inbox, "BYTES_MAX", 1000)
+    levels = [block(PLAN, "levels", [[1.0, 2.0]], first=n) for n in range(1, 31)]
+    cracks = [block(PLAN, "cracks", [[1.0]], first=n) for n in range(1, 31)]
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as dam,
+        edge_line(bench, "hill-edge") as hill,
+    ):
+        async with connection.transaction():
+            await connection.execute("select from site for update")
+            await dam.put(*levels)
+            await hill.put(*cracks)
+        await dam.drained()
+        await hill.drained()
+
+    assert len(await fetch(connection, "select from scan where seq is not null")) == 60

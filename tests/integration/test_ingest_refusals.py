@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from historian.tokens import Scope
 from telemetry.frames import Block, encode_frame
 from telemetry.ranges import RangeSet
+from telemetry.unread import Unread, encode_unread
 from telemetry.wire import CONTENT_BYTES_MAX, MAGIC, PREFIX, VERSION
 
 PLAN = plan_in(site_document())
@@ -65,6 +66,25 @@ async def test_poison_goes_to_quarantine_and_the_rest_is_stored(
     assert sorted(rule for _, rule, change, _ in told if change == "raise") == sorted(
         f"quarantined_{reason}" for reason in POISON
     )
+
+
+async def test_what_an_edge_kept_aside_is_kept_whatever_it_says_about_it(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """A text of the database's holds no NUL, and a damaged or hostile edge may send some."""
+    aside = encode_unread(Unread("dam\0bus", "dam/1", 0, "no\0number", 3, b"abc"))
+    async with (
+        ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench,
+        edge_line(bench) as line,
+    ):
+        good = [block(PLAN, "levels", [[1.0, 2.0]], first=n) for n in (1, 2)]
+        await line.put(good[0], aside, good[1])
+        await line.drained()
+
+    (row,) = await fetch(connection, QUARANTINE)
+    assert (row["reason"], row["content"]) == ("unread", aside)
+    assert row["message"] == "the edge could not read this from dam\ufffdbus: no\ufffdnumber"
+    assert line.acknowledged == RangeSet([(1, 3)])
 
 
 async def test_an_edge_that_sends_rubbish_for_ever_is_told_of_once_a_minute(

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from ingest_bench import HandClock, IngestBench, ingest
 from psycopg import AsyncConnection
+from typer.testing import CliRunner
 from waiting import until
 
-from simulators.load import LoadEdge, LoadSettings, edges_of, write_ledger
+import groundwatch
+from simulators.load import LoadEdge, LoadSettings, edges_of, run_load, write_ledger
 from simulators.load_numbers import STEPS, LoadNumbers, site_of, write_load_sites
 from simulators.proving.bench_ingest import BenchSettings, run_bench_ingest
 from simulators.proving.load_ledger import LoadBalance, load_balance
@@ -125,3 +127,41 @@ def test_the_bench_runs_a_whole_centre_and_finds_nothing_lost(
     assert set(report["cores"]) >= {"senders", "ingest", "api", "postgres", "supervisor"}
     assert report["wal_bytes_per_reading"] > 0
     assert report["bytes_per_reading"] > 0
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (None, "tokens can't be read"),
+        ("gw_1", "has 1 tokens, not 3"),
+        ("gw_1 gw_2 gw_3", "The centre ws://127.0.0.1:1 takes no edge"),
+    ],
+)
+def test_why_a_load_cannot_begin_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tokens: str | None, said: str
+) -> None:
+    if tokens is not None:
+        (tmp_path / "tokens").write_text(tokens, encoding="utf-8")
+    settings = LoadSettings(
+        edges=3,
+        channels=1,
+        centre="ws://127.0.0.1:1",
+        tokens=tmp_path / "tokens",
+        ledger=tmp_path / "ledger.json",
+        scans_per_block=1,
+        supervised=False,
+    )
+
+    assert run_load(settings) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    asked = ["simulate", "--write-sites", str(tmp_path / "file" / "sites")]
+    found = CliRunner().invoke(groundwatch.app, asked)
+
+    assert (found.exit_code, found.exception.__class__) == (2, SystemExit)
+    assert "can't be written" in found.stderr

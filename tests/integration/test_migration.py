@@ -92,6 +92,51 @@ async def test_a_migration_that_must_wait_too_long_says_so(
             await migrate(empty_postgres_dsn)
 
 
+async def test_who_may_not_make_tables_is_told_the_remedy_and_needs_none_when_all_is_done(
+    empty_postgres_dsn: str,
+) -> None:
+    role = "looks_only"
+    weak = f"{empty_postgres_dsn} user={role}"
+    async with await connect(empty_postgres_dsn, name="owner", autocommit=True) as owner:
+        await owner.execute(f"create role {role} login")
+        try:
+            with pytest.raises(MigrationError, match="permission denied for schema public") as told:
+                await migrate(weak)
+            assert "Let it own its database" in str(told.value)
+            await migrate(empty_postgres_dsn, [FIRST])
+            await owner.execute(f"grant select on schema_version to {role}")
+            assert await migrate(weak, [FIRST]) == []
+            with pytest.raises(MigrationError, match="Let it own its database"):
+                await migrate(weak, [FIRST, SECOND])
+        finally:
+            await owner.execute(f"drop owned by {role}")
+            await owner.execute(f"drop role {role}")
+
+
+async def test_a_store_with_data_in_it_is_brought_from_every_version_to_the_newest(
+    empty_postgres_dsn: str,
+) -> None:
+    first, *others = read_migrations()
+    await migrate(empty_postgres_dsn, [first])
+    async with await connect(empty_postgres_dsn, name="old", autocommit=True) as old:
+        site_id = await make_hill(old)
+        await old.execute("update site set term = 3")
+        await old.execute(
+            "insert into stream (site_id, edge, epoch) values (%s, 'edge', gen_random_uuid())",
+            [site_id],
+        )
+        await write_scans(old, site_id, 1, [scans([[1.0], [2.0]])])
+
+        for one in range(1, len(others) + 1):
+            applied = await migrate(empty_postgres_dsn, [first, *others[:one]])
+            assert applied == [others[one - 1].name]
+
+        kept = await (await old.execute("select raw from scan order by time")).fetchall()
+        kind = await (await old.execute("select kind from stream")).fetchall()
+        beats = await (await old.execute("select count(*) from heartbeat")).fetchall()
+    assert (kept, kind, beats) == ([([1.0],), ([2.0],)], [("edge",)], [(1,)])
+
+
 async def test_partitions_are_made_once_for_each_week(connection: AsyncConnection) -> None:
     span_us = range(START_US, START_US + 2 * WEEK_US)  # From a Tuesday: touches three weeks.
 

@@ -5,6 +5,7 @@ import pytest
 from hill import NAN, ROOM, SECOND_US, START_US, make_hill, scans
 from psycopg import AsyncConnection
 
+from historian import reader
 from historian.partition import ensure_partitions
 from historian.reader import history, latest
 from historian.writer import LatestScan, ScanWrite, write_latest, write_scans
@@ -79,6 +80,67 @@ async def test_a_contradicted_reading_is_marked(connection: AsyncConnection, sit
 
     assert series.value.tolist() == [1.0, 2.0]
     assert series.quality.tolist() == [0, Quality.CONFLICT]
+
+
+async def test_what_only_a_contradicting_scan_has_measured_is_shown(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    nothing, dead = int(Quality.NO_VALUE), int(Quality.NO_REPLY)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, NAN, NAN]], quality=[[0, nothing, dead]]),
+        scans([[2.0, 5.0, 6.0]]),
+        scans([[3.0, 7.0, 6.0]]),
+    )
+
+    first, second, third = [
+        await history(connection, site_id, 1, slot, ROOM.start, ROOM.stop, 100) for slot in range(3)
+    ]
+
+    assert (first.value.tolist(), first.quality.tolist()) == ([1.0], [Quality.CONFLICT])
+    assert (second.value.tolist(), second.quality.tolist()) == ([5.0], [Quality.CONFLICT])
+    assert (third.value.tolist(), third.quality.tolist()) == ([6.0], [Quality.GOOD])
+
+
+async def test_a_bad_reading_that_came_first_is_not_replaced(
+    connection: AsyncConnection, site_id: int
+) -> None:
+    bad = int(Quality.ELECTRICAL)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, 99.0]], value=[[1.0, NAN]], quality=[[0, bad]]),
+        scans([[2.0, 5.0]]),
+    )
+
+    series = await history(connection, site_id, 1, 1, ROOM.start, ROOM.stop, 100)
+
+    np.testing.assert_array_equal(series.value, [NAN])
+    assert series.quality.tolist() == [bad]
+
+
+@pytest.mark.parametrize("part", [1, 50_000])
+async def test_a_channel_that_only_a_later_revision_knows_is_shown(
+    connection: AsyncConnection, site_id: int, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    """The second scan contradicts the first in one channel, and alone knows the two others."""
+    monkeypatch.setattr(reader, "PART_READINGS", part)
+    unread, broken = int(Quality.NO_REPLY), int(Quality.ELECTRICAL)
+    await store(
+        connection,
+        site_id,
+        scans([[1.0, NAN, 4.0]], quality=[[0, unread, broken]], value=[[1.0, NAN, NAN]]),
+        scans([[9.0, 2.0, 5.0, 3.0]]),
+    )
+
+    shown = [
+        await history(connection, site_id, 1, slot, ROOM.start, ROOM.stop, 100) for slot in range(4)
+    ]
+
+    np.testing.assert_array_equal([one.value[0] for one in shown], [1.0, 2.0, NAN, 3.0])
+    assert [len(one) for one in shown] == [1, 1, 1, 1]
+    assert [one.quality[0] for one in shown] == [Quality.CONFLICT, 0, broken, 0]
 
 
 async def test_a_stretch_without_scans_breaks_the_line(

@@ -1,7 +1,6 @@
 """The simulated dam as a logger that writes files: the store has what its registers held."""
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -10,60 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from ingest_bench import fetch, ingest
 from psycopg import AsyncConnection
-from waiting import until
+from same_dam import (
+    Dam,
+    as_bus,
+    dam_in,
+    expected,
+    instants_of,
+    numbers_of,
+    qualities_of,
+    stored,
+)
 
-from edge_agent.agent import run
-from edge_agent.settings import EdgeSettings
-from simulators.device_server import DeviceServer
-from simulators.field import Unit, units_of
 from simulators.logger_writing import LoggerTable
-from simulators.scenario import demo_site_text, read_scenario
-from telemetry.clock import MachineClock, ScenarioClock, instant_us, write_clock_file
-from telemetry.conversion import GroupConverter
-from telemetry.plan import plan_of
-from telemetry.site_file import read_site_text
+from simulators.scenario import read_scenario
+from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 
 RATE = 60.0
 SCANS_LEAST = 3
 ROOT = Path(__file__).parents[2]
-SCANS = """
-    select scan_group.key as group, time, raw, coalesce(value, raw) as value, quality
-    from scan join scan_group using (site_id, group_id)
-    where scan.stream_id is not null order by scan_group.group_id, time
-"""
-
-
-def dam_tree() -> dict[str, Any]:
-    """The demo mine's site file with nothing in it but the dam."""
-    site = read_site_text(demo_site_text(read_scenario("calm"), {}), "demo-site.yaml")
-    tree: dict[str, Any] = json.loads(site.model_dump_json(by_alias=True, exclude_none=True))
-    tree["buses"] = [bus for bus in tree["buses"] if bus["id"] == "dam-bus"]
-    tree["structures"] = [one for one in tree["structures"] if one["kind"] == "tailings_dam"]
-    return tree
-
-
-class Dam:
-    """The simulated dam, and what time it is there."""
-
-    def __init__(self, folder: Path) -> None:
-        scenario = read_scenario("calm")
-        plan = plan_of(read_site_text(demo_site_text(scenario, {}), "demo-site.yaml"))
-        self.units = {unit.plan.key: unit for unit in units_of(scenario, plan, "dam", seed=7)}
-        self.clock = ScenarioClock(MachineClock().now_us(), scenario.began_us, RATE)
-        self.folder = folder
-        write_clock_file(folder / "clock.json", self.clock)
-
-
-@asynccontextmanager
-async def modbus_tcp(dam: Dam, tree: dict[str, Any]) -> AsyncIterator[None]:
-    server = DeviceServer(list(dam.units.values()), dam.clock.now_us)
-    port = await server.start("127.0.0.1", 0)
-    tree["buses"][0]["modbus_tcp"] = {"host": "127.0.0.1", "port": port}
-    yield
-    await server.stop()
 
 
 @asynccontextmanager
@@ -72,9 +36,7 @@ async def folder(dam: Dam, tree: dict[str, Any]) -> AsyncIterator[None]:
     data = dam.folder / "data"
     data.mkdir()
     tables = [LoggerTable(unit, data, dam.clock.began_us) for unit in dam.units.values()]
-    [bus] = tree["buses"]
-    del bus["modbus_tcp"]
-    bus["folder"] = {"path": str(data), "look_every_s": 0.05}
+    as_bus(tree, folder={"path": str(data), "look_every_s": 0.05})
     for station in (one for structure in tree["structures"] for one in structure["stations"]):
         for group in station.get("scan_groups", ()):
             del group["device_id"]
@@ -100,62 +62,24 @@ async def folder(dam: Dam, tree: dict[str, Any]) -> AsyncIterator[None]:
     await writing
 
 
-@asynccontextmanager
-async def edge(dam: Dam, site: Path, port: int, token: str) -> AsyncIterator[None]:
-    """The dam's edge agent, at work."""
-    (dam.folder / "token").write_text(token, encoding="utf-8")
-    settings = EdgeSettings(
-        site=site,
-        edge="dam-edge",
-        centre=f"ws://127.0.0.1:{port}",
-        token_file=dam.folder / "token",
-        spool=dam.folder / "spool.db",
-        clock=dam.folder / "clock.json",
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(run(settings, stop))
-    yield
-    stop.set()
-    await running
-
-
-def check(unit: Unit, rows: list[dict[str, Any]]) -> None:
-    """Compare what is stored of a unit with what its registers held at those instants."""
-    at_us = np.array([instant_us(row["time"]) for row in rows])
-    raw = unit.read(at_us // unit.period_us)
-    value, quality = GroupConverter(unit.plan).convert(raw, np.zeros(raw.shape, np.int16))
-    np.testing.assert_array_equal(np.array([row["raw"] for row in rows], float), raw)
-    np.testing.assert_array_equal(np.array([row["value"] for row in rows], float), value)
-    stored = [row["quality"] or [0] * raw.shape[1] for row in rows]
-    np.testing.assert_array_equal(np.array(stored), quality)
-
-
-@pytest.mark.parametrize("way", [modbus_tcp, folder], ids=["modbus_tcp", "folder"])
-async def test_a_logger_file_stores_the_same_values_as_modbus(
-    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, way: Any
+async def test_a_logger_file_stores_the_same_values(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
 ) -> None:
-    dam, tree = Dam(tmp_path), dam_tree()
-    async with way(dam, tree):
-        site = tmp_path / "site.yaml"
-        site.write_text(json.dumps(tree, ensure_ascii=False), encoding="utf-8")
-        async with ingest(postgres_dsn, site, clock=dam.clock) as bench:  # type: ignore[arg-type]
-            token = await bench.token("dam-edge", "demo-mine")
-            async with edge(dam, site, bench.port, token):
-
-                async def enough() -> bool:
-                    counts: dict[str, int] = {}
-                    for row in await fetch(connection, SCANS):
-                        counts[row["group"]] = counts.get(row["group"], 0) + 1
-                    return all(counts.get(key, 0) >= SCANS_LEAST for key in dam.units)
-
-                await until(enough)
-    rows = await fetch(connection, SCANS)
+    dam = dam_in(tmp_path, RATE)
+    rows_of = await stored(
+        folder,
+        dam,
+        dsn=postgres_dsn,
+        connection=connection,
+        enough=lambda rows: len(rows) >= SCANS_LEAST,
+    )
     for key, unit in dam.units.items():
-        of_unit = [row for row in rows if row["group"] == key]
-        if way is modbus_tcp:  # A busy machine may be late for a poll, and says so.
-            of_unit = [row for row in of_unit if not max(row["quality"] or [0])]
-        assert len(of_unit) >= SCANS_LEAST - 1
-        check(unit, of_unit)
+        rows = rows_of[key]
+        assert len(rows) >= SCANS_LEAST
+        raw, value, quality = expected(unit, instants_of(rows))
+        np.testing.assert_array_equal(numbers_of(rows, "raw"), raw)
+        np.testing.assert_array_equal(numbers_of(rows, "value"), value)
+        np.testing.assert_array_equal(qualities_of(rows), quality)
 
 
 def test_the_command_writes_files(tmp_path: Path) -> None:

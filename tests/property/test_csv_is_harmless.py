@@ -30,3 +30,8 @@ def test_what_is_written_is_read_again(rows: list[list[float | str]]) -> None:
     assert found == [
         [cell if isinstance(cell, str) else repr(cell) for cell in row] for row in safe
     ]
+
+
+def test_signs_in_full_width_are_signs_too() -> None:
+    """Spreadsheets in Chinese and Japanese take them for formulas."""
+    assert [safe_text(f"{one}1") for one in "＝＋－＠"] == ["'＝1", "'＋1", "'－1", "'＠1"]

@@ -1,62 +1,20 @@
 """Whatever a logger, a disk or a person makes of a file: an answer, and places in complaints."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from logger_file_fuzz import CSV, FORMS, TOA5, check, read
 from pydantic import ValidationError
 
-from telemetry.complaint import Complaint
 from telemetry.logger_files.format import DELIMITERS, THOUSANDS, LoggerFormat
 from telemetry.logger_files.header import Wanted
 from telemetry.logger_files.mapping import Mapping
-from telemetry.logger_files.reader import (
-    COMPLAINTS_MAX,
-    LoggerReader,
-    LoggerRows,
-    UnreadableFileError,
-)
 from telemetry.part_file import PartFileError, read_part_text
 
-TOA5 = b""""TOA5","dam","CR1000X","12345","CR1000X.Std.05","CPU:dam.CR1X","4711","Table1"
-"TIMESTAMP","RECORD","Level_Avg","BattV_Min"
-"TS","RN","m","Volts"
-"","","Avg","Min"
-"2025-07-01 00:00:00",0,12.5,13.1
-"2025-07-01 00:05:00",1,"NAN",13.2
-"2025-07-01 00:10:00",2,-9999,13.3
-"""
-CSV = b"""Zeit;Pegel (m);Temperatur
-26.10.2025 01:30;1.234,5;-1,5
-26.10.2025 02:30;1;1
-26.10.2025 02:30;;20
-26.10.2025 03:30;-9999;"21,5"
-30.03.2025 02:30;kein Wert;7
-"""
-FORMS: list[tuple[bytes, dict[str, Any], list[Wanted]]] = [
-    (
-        TOA5,
-        {"kind": "toa5", "time": {"zone": "+08:00"}},
-        [Wanted("Level_Avg", "a", "m"), Wanted(3, "b")],
-    ),
-    (
-        CSV,
-        {
-            "delimiter": "semicolon",
-            "decimal": "comma",
-            "thousands": "point",
-            "header_rows": 1,
-            "names_row": 1,
-            "no_value": ["-9999", "kein Wert"],
-            "time": {"columns": ["Zeit"], "format": "%d.%m.%Y %H:%M", "zone": "Europe/Berlin"},
-        },
-        [Wanted("Pegel (m)", "a"), Wanted(2, "b")],
-    ),
-]
 PIECES = st.sampled_from(
     [b"", b"\n", b"\r\n", b"\r", b'"', b",", b";", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"-",
      b"1e999", b"nan", b"9" * 40, b"99:99", b"2025-13-01", b"\t", b"\xe6\xb0\xb4", b" ", b"_"]
@@ -73,42 +31,6 @@ def mutated(draw: st.DrawFn, good: bytes) -> bytes:
         middle = draw(PIECES | st.binary(max_size=8) | st.just(data[begin:end] * 2))
         data = data[:begin] + middle + data[end:]
     return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
-
-
-Outcome = tuple[LoggerRows | None, list[Complaint], int]
-
-
-def read(data: bytes, form: LoggerFormat, wanted: list[Wanted], cuts: list[int]) -> Outcome:
-    reader = LoggerReader("f", form, wanted)
-    parts: list[LoggerRows] = []
-    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    try:
-        for begin, end in pairwise(places):
-            parts.append(reader.feed(data[begin:end]))
-        reader.finish()
-    except UnreadableFileError as error:
-        return None, error.complaints, reader.bad_lines
-    names = ("line", "at_us", "number", "empty")
-    rows = LoggerRows(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
-    return rows, reader.complaints, reader.bad_lines
-
-
-def check(data: bytes, outcome: Outcome) -> None:
-    rows, complaints, bad_lines = outcome
-    lines = data.count(b"\n")
-    for complaint in complaints:
-        assert complaint.file == "f"
-        assert 0 <= complaint.line <= lines + 1
-        assert complaint.message
-        assert complaint.allowed
-        assert str(complaint).isprintable()
-    if rows is None:
-        assert complaints
-        return
-    assert len(rows) + bad_lines <= lines
-    assert (np.diff(rows.line) > 0).all()
-    assert bool(bad_lines) == bool(complaints)
-    assert len(complaints) <= COMPLAINTS_MAX
 
 
 @pytest.mark.parametrize(("good", "keys", "wanted"), FORMS, ids=["toa5", "csv"])

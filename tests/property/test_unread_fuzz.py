@@ -23,3 +23,10 @@ def test_what_is_kept_aside_comes_back_or_is_no_block(
         assert (found.content, found.place, found.reason) == (content, TOPIC, "why")
     with pytest.raises(WireError):
         decode_block(data)
+
+
+@given(words=st.text(st.characters(codec=None, exclude_categories=())))
+def test_whatever_is_said_about_it_can_be_sent(words: str) -> None:
+    found = decode_unread(encode_unread(unread(words, words, ARRIVED_US, words, b"")))
+    assert found is not None
+    assert "\0" not in found.source + found.place + found.reason

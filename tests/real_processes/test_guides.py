@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from peers import peer
 
 from simulators.proving.demonstration import free_ports
 
@@ -19,12 +20,13 @@ pytestmark = pytest.mark.real_processes
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guide"
 BLOCK = re.compile(r"^```sh run\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PORTS = ("5020", "8380", "8381")
+PORTS = ("5020", "8380", "8381", "1883")
 WITHIN_S = 180.0
 STOP_WITHIN_S = 60.0
 # Whatever a guide has started is asked to stop when it fails on the way, and waited for.
 CLEAN_UP = "trap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT; trap 'exit 1' TERM\n"
-OURS = ("connect-a-logger", "import-old-data")
+PEERS = ("mosquitto", "mosquitto_rr")  # Of other people; the guide says where they come from.
+OURS = ("connect-a-logger", "import-old-data", "enrol-an-edge", "gateways-and-brokers")
 
 
 def blocks_of(path: Path) -> list[str]:
@@ -34,7 +36,7 @@ def blocks_of(path: Path) -> list[str]:
 def on_free_ports(script: str) -> str:
     """Let services listen where nobody does."""
     free = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-    moved = re.sub(r"\b(5020|8380|8381)\b", lambda found: free[found[0]], script)
+    moved = re.sub(r"\b(5020|8380|8381|1883)\b", lambda found: free[found[0]], script)
     listen = f"--data data --port {free['8380']} --line-port {free['8381']}"
     return moved.replace("--data data", listen)
 
@@ -42,6 +44,9 @@ def on_free_ports(script: str) -> str:
 @pytest.mark.parametrize("name", OURS)
 def test_a_guide_works_from_its_first_block_to_its_last(name: str, tmp_path: Path) -> None:
     blocks = blocks_of(GUIDES / f"{name}.md")
+    for program in PEERS:
+        if any(program in block for block in blocks):
+            peer(program)
     assert len(blocks) >= 5
     log = tmp_path / "guide.log"
     home = tmp_path / "home"

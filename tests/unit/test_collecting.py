@@ -9,7 +9,7 @@ import pytest
 from edge_plans import group_plan
 from structlog.testing import capture_logs
 
-from edge_agent.collecting import Collector, LimitWatch
+from edge_agent.collecting import SCANS_HELD_MAX, Collector, LimitWatch
 from edge_agent.source import TakenScan
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError
@@ -155,3 +155,31 @@ async def test_what_the_disk_refuses_waits_in_memory(tmp_path: Path) -> None:
 
     assert kept.seqs == [1]
     await kept.spool.close()
+
+
+async def test_a_disk_that_refuses_for_long_is_told_when_it_begins_and_ends(tmp_path: Path) -> None:
+    plan = group_plan([{"address": 0}])
+    kept = Kept(tmp_path / "spool.db", plan)
+    await kept.spool.open()
+
+    async def full(_: object) -> Appended:
+        raise StoreFailedError("database or disk is full")
+
+    works = kept.spool.append
+    kept.spool.append = full  # type: ignore[method-assign]
+    with capture_logs() as told:
+        for n in range(SCANS_HELD_MAX):
+            kept.collector.keep(scan(plan, n))
+        for n in range(5):
+            assert not await kept.collector._flush()
+            kept.collector.keep(scan(plan, SCANS_HELD_MAX + n))
+        kept.spool.append = works  # type: ignore[method-assign]
+        assert await kept.collector._flush()
+    await kept.spool.close()
+
+    assert [one["event"].split(":")[0].split(";")[0] for one in told] == [
+        "spool cannot be written",
+        "scans are being lost",
+        "spool takes scans again",
+    ]
+    assert told[-1]["scans_lost"] == 4  # The fifth still found room on the disk.

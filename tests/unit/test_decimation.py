@@ -110,7 +110,7 @@ def test_a_channel_that_says_the_same_in_every_revision_is_not_contradicted() ->
     times = np.array([0, 0, 10, 10, 20, 20, 20], np.int64)
     value = np.array([1.0, 1.0, 2.0, np.nan, 3.0, 3.0, 4.0])
 
-    first = first_revisions(Series(times, value, np.zeros(7, np.int16)))
+    first = first_revisions(Series(times, value, np.zeros(7, np.int16)), ~np.isnan(value))
 
     assert first.value.tolist() == [1.0, 2.0, 3.0]
     assert first.quality.tolist() == [0, 0, Quality.CONFLICT]
@@ -118,9 +118,33 @@ def test_a_channel_that_says_the_same_in_every_revision_is_not_contradicted() ->
 
 def test_the_first_of_several_revisions_counts() -> None:
     times = np.array([0, 10, 10, 10, 20, 20], np.int64)
-    quality = np.array([0, 0, 2, 2, 101, 2], np.int16)
+    quality = np.array([0, 0, 2, 2, 111, 2], np.int16)  # Out of the electrical range: it came.
 
-    first = first_revisions(Series(times, np.array([1.0, 2.0, 3.0, 4.0, np.nan, 5.0]), quality))
+    value = np.array([1.0, 2.0, 3.0, 4.0, np.nan, 5.0])
+
+    first = first_revisions(Series(times, value, quality), np.ones(6, np.bool_))
 
     np.testing.assert_array_equal(first.value, [1.0, 2.0, np.nan])
-    assert first.quality.tolist() == [0, Quality.CONFLICT, 101]
+    assert first.quality.tolist() == [0, Quality.CONFLICT, 111]
+
+
+def test_of_several_revisions_the_first_counts_in_which_something_came() -> None:
+    times = np.array([0, 0, 10, 10, 20, 20, 20], np.int64)
+    value = np.array([np.nan, 5.0, np.nan, np.nan, np.nan, 6.0, 7.0])
+    quality = np.array([101, 0, 100, 103, 100, 0, 0], np.int16)
+
+    first = first_revisions(Series(times, value, quality), ~np.isnan(value))
+
+    np.testing.assert_array_equal(first.value, [5.0, np.nan, 6.0])
+    assert first.quality.tolist() == [0, 100, Quality.CONFLICT]
+
+
+def test_what_only_a_later_revision_knows_is_known() -> None:
+    times = np.array([0, 0, 0, 10, 10, 20, 20], np.int64)
+    value = np.array([np.nan, 1.0, 2.0, np.nan, 3.0, np.nan, np.nan])
+    quality = np.array([101, 0, 2, 100, 0, 101, 100], np.int16)
+
+    first = first_revisions(Series(times, value, quality), ~np.isnan(value))
+
+    np.testing.assert_array_equal(first.value, [1.0, 3.0, np.nan])
+    assert first.quality.tolist() == [Quality.CONFLICT, 0, 101]

@@ -16,7 +16,7 @@ from telemetry.device_profiles import shipped_profile, shipped_profiles
 from telemetry.plan import layout_of, plan_of
 from telemetry.register import Register
 from telemetry.site import Channel, Site
-from telemetry.site_file import SiteFileError, read_site_text, self_contained, site_schema
+from telemetry.site_file import SiteFileError, keep_text, read_site_text, site_schema
 
 NAME = {"en": "Dam", "zh": "坝"}
 
@@ -215,7 +215,7 @@ def test_a_fault_that_comes_from_a_profile_is_told_where_it_was_asked_for() -> N
 
 def test_what_is_stored_means_the_same_without_the_shipped_files() -> None:
     site = whole_profile("demo-fan-plc")
-    document = self_contained(written(site), "site.yaml")
+    document = keep_text(written(site), "site.yaml")[1]
 
     carried = json.loads(document)["profiles"]
     assert [one["id"] for one in carried] == ["demo-fan-plc"]
@@ -226,11 +226,11 @@ def test_what_is_stored_means_the_same_without_the_shipped_files() -> None:
         for text in (written(site), document, moved)
     ]
     assert len(set(layouts)) == 1
-    assert self_contained(document, "site.yaml") == document
+    assert keep_text(document, "site.yaml")[1] == document
     plain = written(
         tree([{"id": "a", "quantity": "index", "unit": "1", "register": {"address": 0}}])
     )
-    assert self_contained(plain, "site.yaml") is plain
+    assert keep_text(plain, "site.yaml")[1] is plain
 
 
 def test_a_site_file_cannot_make_itself_endless() -> None:

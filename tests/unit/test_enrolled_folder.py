@@ -1,6 +1,9 @@
 """The folder of an enrolled edge: what stays as it was, and what is never half-written."""
 
+import resource
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,40 @@ def test_a_path_that_cannot_be_written_is_noticed_before_the_code_is_used(tmp_pa
 def test_without_a_site_file_the_remedy_is_told(tmp_path: Path) -> None:
     with pytest.raises(NewFileError, match="--site"):
         filled(tmp_path / "box", Enrolled("mine", "dam-box", "gw_1_secret"))
+
+
+@contextmanager
+def room_for(bytes_most: int) -> Iterator[None]:
+    """Let no file become longer, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_half_of_a_file_that_would_be_in_the_way(tmp_path: Path) -> None:
+    folder = EnrolledFolder(tmp_path / "box", site=None, spool=None)
+    folder.prepare(b"KEY", again=False)
+    with room_for(len("gw_1")), pytest.raises(NewFileError, match="can't be written"):
+        folder.fill(GIVEN, centre="wss://a.example:8381", authority="CA", again=False)
+    folder.tidy()
+
+    assert list(tmp_path.iterdir()) == []
+    filled(tmp_path / "box")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_path_that_cannot_even_be_looked_at_is_told(tmp_path: Path, again: bool) -> None:
+    folder = EnrolledFolder(tmp_path / ("x" * 300), site=None, spool=None)
+    with pytest.raises(NewFileError, match="x"):
+        folder.prepare(b"KEY", again=again)
+
+
+def test_what_cannot_be_replaced_is_told(tmp_path: Path) -> None:
+    filled(tmp_path / "box")
+    (tmp_path / "box" / "edge.crt").unlink()
+    (tmp_path / "box" / "edge.crt").mkdir()
+    with pytest.raises(NewFileError, match=r"edge\.crt can't be replaced"):
+        filled(tmp_path / "box", again=True)

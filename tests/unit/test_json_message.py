@@ -169,7 +169,9 @@ def test_instants_without_an_offset_need_one_in_the_site_file() -> None:
     assert found.sampled_us.tolist() == [ARRIVED_US]
 
 
-@pytest.mark.parametrize("value", [None, "yesterday", "2025-07-01", -1, True, 1e300, [], 2**62])
+@pytest.mark.parametrize(
+    "value", [None, "yesterday", "2025-07-01", -1, True, "true", 1e300, [], 2**62]
+)
 def test_a_dead_clock_blinds_nobody(value: object) -> None:
     for time_format in ("iso8601", "unix_us"):
         message = STAMPED | {"time_format": time_format}

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from telemetry.clock import instant_us
+from telemetry.clock import instant_us, real_monotonic_s
 from telemetry.logger_files.format import LoggerFormat
 from telemetry.logger_files.header import Wanted
 from telemetry.logger_files.reader import LoggerReader, LoggerRows, UnreadableFileError
+from telemetry.logger_files.stamps import StampPattern
 
 TOA5 = """"TOA5","dam","CR1000X","12345","CR1000X.Std.05","CPU:dam.CR1X","4711","Table1"
 "TIMESTAMP","RECORD","Level_Avg","BattV_Min"
@@ -115,6 +116,30 @@ def test_half_a_line_waits_for_its_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stamp", "pattern"),
+    [
+        ("9" * 15, "unix_s"),  # Found by fuzzing: too large for 64 bits, it ended the whole import.
+        ("-" + "9" * 15, "unix_s"),
+        ("253402300799999", "unix_ms"),
+        ("0001-01-01T00:00:00+14:00", "%Y-%m-%dT%H:%M:%S%z"),
+    ],
+)
+def test_an_instant_out_of_the_calendar_is_a_bad_line(stamp: str, pattern: str) -> None:
+    rows, reader = read(f"{stamp},1\n", form(time={"format": pattern}))
+
+    assert len(rows) == 0
+    (told,) = complaints(reader)
+    assert told.startswith("f:1:1: column 0 (time): ")
+    assert "lies in no calendar" in told
+
+
+def test_a_fraction_counts_away_from_1970_on_both_sides() -> None:
+    rows, _ = read("1.25,1\n-1.25,2\n-0.5,3\n", form(time={"format": "unix_s"}))
+
+    assert rows.at_us.tolist() == [1_250_000, -1_250_000, -500_000]
+
+
+@pytest.mark.parametrize(
     ("text", "keys", "stamp", "number"),
     [
         (
@@ -135,6 +160,7 @@ def test_half_a_line_waits_for_its_end() -> None:
             -0.001,
         ),
         ("1751328000,7", {"time": {"format": "unix_s"}}, "2025-07-01 00:00", 7),
+        ("-86400.000,7", {"time": {"format": "unix_s"}}, "1969-12-31 00:00", 7),
         (
             "2025,182,24:00,3",
             {"time": {"columns": [0, 1, 2], "format": "%Y %j %H:%M"}},
@@ -274,6 +300,45 @@ def test_an_hour_that_never_was_is_refused_or_counts_on() -> None:
     assert refused.number.tolist() == [[1.0], [3.0]]
     assert "'2015-03-08 02:30:00' never was" in complaints(reader)[0]
     assert [one[11:16] for one in instants(shifted)] == ["09:59", "10:30", "10:00"]
+
+
+def test_many_rows_that_never_were_are_refused_as_fast_as_others_are_read() -> None:
+    """Ten rows a second, and a logger that does not know the hour: each row is looked at once."""
+    rows = ["2015-03-08 01:59:00"] + ["2015-03-08 02:30:00"] * 30_000 + ["2015-03-08 03:00:00"]
+    began_s = real_monotonic_s()
+
+    read_rows, reader = read(
+        "".join(f"{one},1\n" for one in rows), form(time={"zone": "America/Los_Angeles"})
+    )
+
+    assert [one[11:16] for one in instants(read_rows)] == ["09:59", "10:00"]
+    assert reader.bad_lines == 30_000
+    assert real_monotonic_s() - began_s < 20.0  # Looking back over all of them took a minute.
+
+
+def test_an_offset_that_no_clock_has_is_no_stamp() -> None:
+    stamps = [f"2025-07-01 00:00:00{one}" for one in ("+08:00", "-0330", "+25:00", "+08:75")]
+
+    at_us, bad = StampPattern("%Y-%m-%d %H:%M:%S%z").read(stamps)
+
+    assert bad.tolist() == [False, False, True, True]
+    assert at_us[0] == instant_us(datetime(2025, 6, 30, 16, tzinfo=UTC))
+
+
+def test_a_fraction_counts_away_from_zero_before_1970_too() -> None:
+    at_us, _ = StampPattern("unix_s").read(["-1.5", "+1.5"])
+
+    assert at_us.tolist() == [-1_500_000, 1_500_000]
+
+
+@pytest.mark.parametrize("digits", ["999999999999999", "1766000000000", "-999999999999999"])
+def test_an_instant_counted_in_another_unit_is_one_bad_line(digits: str) -> None:
+    text = f"1766000000,1\n{digits},2\n1766000060,3\n"
+
+    rows, reader = read(text, form(time={"format": "unix_s"}))
+
+    assert rows.number.tolist() == [[1.0], [3.0]]
+    assert f"f:2:1: column 0 (time): '{digits}' lies in no calendar" in (complaints(reader)[0])
 
 
 def test_a_fixed_offset_is_kept_all_the_year_round() -> None:

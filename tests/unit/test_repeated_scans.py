@@ -1,10 +1,11 @@
 """What becomes of scans that come again, decided without a database."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from historian.repeated_scans import Repeats, ScanRow, decide
+from historian.repeated_scans import Repeats, ScanRow, TooManyRevisionsError, decide
 from historian.scan_rows import ScanWrite
 
 NUMBERS = st.sampled_from([1.0, 2.0, float("nan")])
@@ -92,3 +93,17 @@ def test_everything_sent_twice_is_a_duplicate(
     assert repeats.writes == []
     assert repeats.merged_rows == []
     assert sum(len(one) for one in repeats.unstored) == len(scans)
+
+
+def test_a_clock_that_stands_still_does_not_wrap_the_number_of_revisions() -> None:
+    """What wrapped came out as -32768, and as the first of all revisions."""
+    one = np.array([1.0, 1.0, 1.0])
+    stored = [
+        ScanRow(1, 0, revision, one * revision, one * revision, np.zeros(3, np.int16))
+        for revision in (0, 32_766)
+    ]
+    last = decide(stored, [write([(0, (5.0, 5.0, 5.0))])])
+    assert [revision for revision, _ in last.writes] == [32_767]
+
+    with pytest.raises(TooManyRevisionsError, match="the clock of their source stands still"):
+        decide(stored, [write([(0, (5.0, 5.0, 5.0)), (0, (6.0, 6.0, 6.0))])])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingest_site import BEGAN_US, MINUTE_US, plan_in
 
+from telemetry.clock import real_monotonic_s
 from telemetry.quality import Quality
 from telemetry.scan import ScanBlock
 from telemetry.submission import (
@@ -171,6 +172,17 @@ def test_another_gateway_may_send_nothing_of_this_one() -> None:
 def test_a_document_that_cannot_be_read_says_why(content: bytes, message: str) -> None:
     with pytest.raises(SubmissionError, match=message):
         read_document(content)
+
+
+def test_a_document_of_many_keys_is_refused_as_fast_as_others() -> None:
+    """Gateways are strangers: one who sends a key twice holds up nobody else."""
+    keys = ",".join(f'"{number}":1' for number in range(30_000))
+    began_s = real_monotonic_s()
+
+    with pytest.raises(SubmissionError, match="'29999' stands twice"):
+        read_document(f'{{{keys},"29999":1}}'.encode())
+
+    assert real_monotonic_s() - began_s < 10.0  # Counting each key by itself took 25 s.
 
 
 @given(content=st.binary(max_size=200) | ANYTHING.map(lambda one: json.dumps(one).encode()))

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from carriers.waiting import happens_within
 from edge_agent.line import Line
 from edge_agent.modbus import Bus
 from edge_agent.registers import Stretch
-from edge_agent.waiting import happens_within
 from telemetry.sources import ModbusTcp
 
 

@@ -149,8 +149,14 @@ async function loadSite(site: string, mine: number): Promise<Cursor> {
 function listenerFor(site: string, from: Cursor): LiveListener {
   let cursor = from;
   let wasCut = false;
+  // What comes after another site was chosen is not its: channels of two sites may be called alike.
   const readLatestAgain = (): void => {
-    void api.latest(site).then(store.takeLatest, () => undefined);
+    void api.latest(site).then(
+      (taken) => {
+        if (store.siteKey.value === site) store.takeLatest(taken);
+      },
+      () => undefined,
+    );
   };
   // A centre that was started again may have another site file, with other limits.
   const readChannelsAgain = (): void => {

@@ -118,8 +118,9 @@ export function takeLatest(rows: readonly Latest[]): void {
   });
 }
 
-/** Take an alarm as the centre knows it now, unless a newer state of it is known. */
+/** Take an alarm of the site as the centre knows it now, unless a newer state of it is known. */
 export function takeAlarm(alarm: Alarm): void {
+  if (alarm.site !== siteKey.value) return; // An answer may come after another site was chosen.
   const known = alarms.value.get(alarm.occurrence);
   if (known && known.number > alarm.number) return;
   const next = new Map(alarms.value);

@@ -18,6 +18,7 @@ import type { Alarm, Latest, Limit } from "../src/model";
 import { keyChannels } from "../src/key_channels";
 import { FIRST_BOUND_AT, nearness, stepsOf } from "../src/nearness";
 import { alarmOf, alarmsOf, channelOf, latestOf, levelOf } from "../src/reading";
+import * as store from "../src/store";
 
 function alarm(part: Partial<Alarm>): Alarm {
   const plain = alarmOf({ occurrence: "a", kind: "process", state: "unacknowledged" });
@@ -28,6 +29,13 @@ function latest(atS: number, value: number | null, quality = 0): Latest {
   const row = { channel: "c", sampled_at: new Date(atS * 1000).toISOString(), value, quality };
   return latestOf(row);
 }
+
+test("an alarm that is answered after another site was chosen is not put among its alarms", () => {
+  store.siteKey.value = "here";
+  store.takeAlarm(alarm({ occurrence: "ours", site: "here" }));
+  store.takeAlarm(alarm({ occurrence: "theirs", site: "there" }));
+  assert.deepEqual([...store.alarms.value.keys()], ["ours"]);
+});
 
 test("what nobody has acknowledged comes first, then the ground, then the worse, then the newer", () => {
   const sorted = [
