@@ -66,6 +66,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(demo)
     bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
     bench.command("ingest")(bench_ingest)
+    bench.command("detectors")(bench_detectors)
     app.add_typer(bench, name="bench")
 
 
@@ -174,6 +175,16 @@ def bench_ingest(
         as_json=json,
     )
     raise typer.Exit(run_bench_ingest(settings))
+
+
+def bench_detectors(
+    channels: Annotated[int, typer.Option(min=1, help="How many channels.")] = 300_000,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How many readings a second does one core judge, without database and network?"""
+    from simulators.proving.bench_detectors import run_bench_detectors
+
+    raise typer.Exit(run_bench_detectors(channels, as_json=json))
 
 
 def demo(

@@ -11,7 +11,8 @@ import io
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -19,10 +20,12 @@ import zstandard
 from numpy.typing import NDArray
 
 from alarms.annunciator import Annunciator, OpenAlarm, Subject
+from alarms.chart_rules import NOT_CONFIRMING, NOT_LEARNING
 from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
 from alarms.engine import CLOCK, SILENCE, SiteEngine
 from alarms.engine_state import EngineState
 from alarms.rules import RuleKind, subject_key
+from alarms.screening import SCREEN_STATES, ScreenKind
 from alarms.transition import LASTING_RULES, AlarmKind, AlarmState
 from telemetry.plan import SitePlan
 from telemetry.site import Level
@@ -34,6 +37,16 @@ BYTES_MAX: Final = 1 << 30  # Some ten times what 300,000 channels need, uncompr
 GROUP_COLUMNS: Final = ("first_us", "newest_us", "last_tick_us", "silent", "clock_suspect")
 RULE_COLUMNS: Final = ("violated", "believed", "since_us")
 RATE_COLUMNS: Final = ("anchor_us", "anchor_value")
+CONFIRMING_COLUMNS: Final = ("recent", "recent_us")
+CHART_COLUMNS: Final = ("chart_us", "statistic")
+EWMA_COLUMNS: Final = ("fading",)
+HINKLEY_COLUMNS: Final = ("seen_count", "seen_mean")
+LEARNING_COLUMNS: Final = ("learned_count", "learned_mean", "learned_square")
+# Checkpoints of earlier versions lack these.
+NEWER_FAMILIES: Final = frozenset(
+    {"confirming", "charts", "ewma_charts", "hinkley_charts", "learning_charts"}
+    | {f"{kind.name.lower()}_screens" for kind in ScreenKind}
+)
 MEMORY_COLUMNS: Final = ("held_us", "held_value", "held_quality", "at_us", "value", "quality")
 
 Arrays = dict[str, NDArray[Any]]
@@ -43,23 +56,12 @@ class CheckpointError(ValueError):
     """The bytes are no usable checkpoint of this site: replay from the beginning."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The names of rows, in their order."""
-
-    groups: list[str]
-    rules: list[str]
-    rate_rules: list[str]
-
-
 def encode(engine: SiteEngine, state: EngineState) -> bytes:
     """Write a state down."""
-    keys = _keys_of(engine)
+    families = _families(engine)
     header = {
         "site": engine.plan.site.site,
-        "groups": keys.groups,
-        "rules": keys.rules,
-        "rate_rules": keys.rate_rules,
+        **{family: names for family, (names, _) in families.items()},
         "memory": {
             engine.plan.groups[group].key: {
                 "slots": _slots_of(engine.plan, group),
@@ -70,7 +72,7 @@ def encode(engine: SiteEngine, state: EngineState) -> bytes:
         "alarms": [_document(alarm) for alarm in state.alarms.values()],
     }
     arrays: dict[str, Any] = {
-        name: getattr(state, name) for name in (*GROUP_COLUMNS, *RULE_COLUMNS, *RATE_COLUMNS)
+        name: attrgetter(name)(state) for _, columns in families.values() for name in columns
     }
     for group, memory in state.memory.items():
         for name in MEMORY_COLUMNS:
@@ -134,15 +136,14 @@ def _read(data: bytes) -> tuple[dict[str, Any], Arrays]:
 
 def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> EngineState:
     state = engine.initial_state()
-    keys = _keys_of(engine)
-    for names, was, now in (
-        (GROUP_COLUMNS, header["groups"], keys.groups),
-        (RULE_COLUMNS, header["rules"], keys.rules),
-        (RATE_COLUMNS, header["rate_rules"], keys.rate_rules),
-    ):
+    families = _families(engine)
+    for family, (now, columns) in families.items():
+        if family in NEWER_FAMILIES and family not in header:
+            continue  # Written before there was such a thing.
+        was = header[family]
         old, new = _rows_in_both(was, now)
-        for name in names:
-            fresh = getattr(state, name)
+        for name in columns:
+            fresh = attrgetter(name)(state)
             stored = _checked(arrays, name, (*fresh.shape[:-1], len(was)), fresh.dtype)
             fresh[..., new] = stored[..., old]
     _adopt_technical_level(engine, state)
@@ -153,7 +154,8 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
         else:
             state.memory[group] = _memory(engine.plan, group, remembered, arrays)
     state.annunciator = Annunciator.of(_alarm(document) for document in header["alarms"])
-    known = set(keys.rules) | {f"{key}/{rule}" for key in keys.groups for rule in (SILENCE, CLOCK)}
+    groups, rules = families["groups"][0], families["rules"][0]
+    known = set(rules) | {f"{key}/{rule}" for key in groups for rule in (SILENCE, CLOCK)}
     state.orphans = [
         alarm.occurrence
         for alarm in state.alarms.values()
@@ -233,14 +235,37 @@ def _rows_in_both(was: list[str], now: list[str]) -> tuple[NDArray[np.int64], ND
     return rows[:, 0], rows[:, 1]
 
 
-def _keys_of(engine: SiteEngine) -> _Keys:
+def _families(engine: SiteEngine) -> dict[str, tuple[list[str], tuple[str, ...]]]:
+    """List the kinds of rows, each with the names of its rows and its columns."""
     rules = engine.rules
     names = [f"{subject_key(engine.plan, rule)}/{rule.key}" for rule in rules.rules]
-    return _Keys(
-        groups=[group.key for group in engine.plan.groups],
-        rules=names,
-        rate_rules=names[rules.begin(RuleKind.RATE) : rules.end(RuleKind.RATE)],
-    )
+    charts = names[rules.begin(RuleKind.EWMA) : rules.end(RuleKind.PAGE_HINKLEY)]
+    confirming = np.flatnonzero(rules.confirms.row != NOT_CONFIRMING)
+    learning = np.flatnonzero(rules.charts.learner != NOT_LEARNING)
+
+    def of(kind: RuleKind) -> list[str]:
+        return names[rules.begin(kind) : rules.end(kind)]
+
+    return {
+        "groups": ([group.key for group in engine.plan.groups], GROUP_COLUMNS),
+        "rules": (names, RULE_COLUMNS),
+        "rate_rules": (of(RuleKind.RATE), RATE_COLUMNS),
+        "confirming": ([names[row] for row in confirming], CONFIRMING_COLUMNS),
+        "charts": (charts, CHART_COLUMNS),
+        "ewma_charts": (of(RuleKind.EWMA), EWMA_COLUMNS),
+        "hinkley_charts": (of(RuleKind.PAGE_HINKLEY), HINKLEY_COLUMNS),
+        "learning_charts": ([charts[row] for row in learning], LEARNING_COLUMNS),
+        **{
+            f"{kind.name.lower()}_screens": (list(rows.names), _columns_of(kind))
+            for kind, rows in engine.screening.rows.items()
+        },
+    }
+
+
+def _columns_of(kind: ScreenKind) -> tuple[str, ...]:
+    """Name the columns of one kind of screen, as they stand in the state."""
+    of = kind.name.lower()
+    return tuple(f"screens.{of}.{field}" for field in SCREEN_STATES[kind]._fields)
 
 
 def _slots_of(plan: SitePlan, group: int) -> list[str | None]:

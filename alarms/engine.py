@@ -17,8 +17,9 @@ from alarms.derivation import Derivation
 from alarms.engine_state import NEVER_US, EngineState
 from alarms.evidence import QUALITIES, Finding, evidence_of
 from alarms.judging import Judge
-from alarms.rounds import Round, rounds_of, scans_in_order
-from alarms.rules import RuleKind, announced_levels, compile_rules, kind_of_alarm, subject_key
+from alarms.rounds import Round, qualities_as_sent, rounds_of, scans_in_order
+from alarms.rules import announced_levels, compile_rules, kind_of_alarm, subject_key
+from alarms.screening import Screening
 from alarms.transition import (
     AlarmKind,
     CalculatedScans,
@@ -51,15 +52,16 @@ class SiteEngine:
         self.plan = plan
         self.rules = compile_rules(plan)
         self.derivation = Derivation(plan)
+        self.screening = Screening(plan)
         self._judge = Judge(plan, self.rules)
         self._technical = Level[plan.site.technical_level.upper()]
 
     def initial_state(self) -> EngineState:
         """Begin without a past."""
         return EngineState.fresh(
+            self.rules,
             groups=len(self.plan.groups),
-            rules=len(self.rules),
-            rate_rules=self.rules.end(RuleKind.RATE) - self.rules.begin(RuleKind.RATE),
+            screens=self.screening.fresh(),
             memory=self.derivation.empty_memory(),
         )
 
@@ -75,7 +77,9 @@ class SiteEngine:
             decisions.append(decision)
             if transition is not None:
                 transitions.append(transition)
-        scans = scans_in_order(inputs.scans, state.newest_us)
+        in_order = scans_in_order(inputs.scans, state.newest_us)
+        scans = self.screening.screen(state.screens, in_order)
+        screened = qualities_as_sent(inputs.scans, scans, state.newest_us)
         transitions += self._end_silences(state, scans)
         self.derivation.remember(state.memory, scans)
         transitions += self._take_scans(state, scans)
@@ -88,6 +92,7 @@ class SiteEngine:
         return Outcome(
             transitions=tuple(transitions),
             decisions=tuple(decisions),
+            screened=screened,
             calculated=tuple(
                 CalculatedScans(one.group, one.judged_us, one.value, one.quality)
                 for one in calculated

@@ -7,9 +7,16 @@ import numpy as np
 
 from alarms.rules import Rule, RuleKind
 from alarms.transition import Change
+from telemetry.limits import (
+    ChartLimit,
+    CusumLimit,
+    EwmaLimit,
+    PageHinkleyLimit,
+    RateLimit,
+)
 from telemetry.plan import ChannelPlan, GroupPlan, SitePlan
 from telemetry.quality import Quality
-from telemetry.site import Level, RateLimit, ScanGroup
+from telemetry.site import Level, ScanGroup
 
 QUALITIES = {int(quality): quality.name.lower() for quality in Quality}
 
@@ -25,7 +32,9 @@ class Finding:
     since_us: tuple[int, ...]  # By level: since when it is, or is not, violated.
     value: float  # The reading itself; NaN for rules about whole groups.
     quality: int
-    rate: float  # Per hour; NaN except for rate limits.
+    # What bounds are held to, if not the reading: a rate per hour, what a chart shows.
+    figure: float = np.nan
+    usual: tuple[float, float] | None = None  # A chart's mean (NaN if it needs none) and sigma.
     # For rules about whole groups: how many channels could not be read, and which of them for
     # the reason that `quality` names.
     unread: int = 0
@@ -70,9 +79,16 @@ def _of_channel(
         }
         if isinstance(limit, RateLimit):
             facts |= {
-                "rate": _number(found.rate),
+                "rate": _number(found.figure),
                 "rate_unit": f"{channel.channel.unit}/h",
                 "window_s": limit.window_s,
+            }
+        elif isinstance(limit, ChartLimit):
+            facts |= _chart(limit, found)
+        if limit.confirm is not None:
+            facts |= {
+                "at_least": limit.confirm.at_least,
+                "of_last": limit.confirm.of_last,
             }
     return facts
 
@@ -88,6 +104,22 @@ def _of_group(plan: SitePlan, group: GroupPlan, found: Finding) -> dict[str, Any
         facts |= {"bus": group.group.bus, "device_id": group.group.device_id}
     if found.unread:  # The first by name, so that the order of a file cannot be seen.
         facts["example"] = min(plan.channels[one].key for one in found.examples)
+    return facts
+
+
+def _chart(limit: ChartLimit, found: Finding) -> dict[str, Any]:
+    """Bound, deadband and statistic of a chart are multiples of its standard deviation."""
+    mean, sigma = found.usual or (np.nan, np.nan)
+    facts = {
+        "statistic": _number(found.figure),
+        "statistic_unit": "σ",
+        "mean": _number(mean),
+        "sigma": _number(sigma),
+    }
+    if isinstance(limit, EwmaLimit):
+        return facts | {"weight": limit.weight}
+    if isinstance(limit, CusumLimit | PageHinkleyLimit):
+        return facts | {"slack_sigma": limit.slack_sigma}
     return facts
 
 

@@ -10,14 +10,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.chart_rules import NOT_CONFIRMING
+from alarms.charting import charted, usual_of
+from alarms.detectors.confirmation import confirmed_level, newest
 from alarms.detectors.delays import believed_level
 from alarms.detectors.limits import violated_level
-from alarms.detectors.rate import rate_per_hour
+from alarms.detectors.rate import OLD, YOUNG, Anchors, rate_per_hour
 from alarms.detectors.states import NO_STATE, level_of_state
 from alarms.engine_state import EngineState
 from alarms.evidence import Finding
-from alarms.rounds import Cells, Round, ranges
-from alarms.rules import RuleColumns, RuleKind
+from alarms.rounds import Cells, Round, pieces_of, ranges
+from alarms.row_ranges import as_slice, rows_of, shifted
+from alarms.rules import CHARTS, RuleColumns, RuleKind
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality, is_bad, is_unread
 from telemetry.site import Level
@@ -25,13 +29,30 @@ from telemetry.site import Level
 Rows = NDArray[np.int64]
 
 
+# A round is judged in pieces of so many readings: what a piece needs stays in a core's own cache.
+PIECE_READINGS = 8_192
+SELECTIONS_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfKind:
+    """Rules of one kind, and where their readings and instants stand."""
+
+    rows: Rows | slice
+    channels: Rows | slice
+    groups: Rows
+
+    def at(self, places: Rows) -> "_OfKind":
+        """Choose some of them."""
+        return _OfKind(_at(self.rows, places), _at(self.channels, places), self.groups[places])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selection:
     """Where the readings and rules of some groups stand."""
 
-    groups: NDArray[np.int64]
-    channels: NDArray[np.int64]  # [reading]
-    rows: tuple[Rows | slice, ...]  # By kind of rule.
+    channels: Rows | slice  # [reading]
+    kinds: tuple[_OfKind, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,115 +81,191 @@ class Judge:
         # What slots without a channel hold concerns no group: both have one row past the last.
         groups = [channel.group for channel in plan.channels]
         self._group_of = np.array([*groups, len(plan.groups)], dtype=np.int64)
-        self._selection = self._select(np.zeros(0, dtype=np.int64))
+        self._selections: dict[bytes, _Selection] = {}
 
     def judge(self, state: EngineState, of: Round) -> list[Finding]:
         """Judge one round: change the state's columns, and list what is believed anew."""
-        if not np.array_equal(self._selection.groups, of.groups):
-            self._selection = self._select(of.groups)
-        chosen, readings = self._selection, self._readings
+        findings: list[Finding] = []
+        for piece in pieces_of(of, self._cells, PIECE_READINGS):
+            findings += self._judge_piece(state, piece)
+        findings.sort(key=self._place)
+        return findings
+
+    def _judge_piece(self, state: EngineState, of: Round) -> list[Finding]:
+        chosen, readings = self._selection_of(of.groups), self._readings
         readings.value[chosen.channels] = of.value
         readings.quality[chosen.channels] = of.quality
         readings.at_us[of.groups] = of.at_us
         readings.unread[of.groups] = False
-        readings.unread[self._group_of[chosen.channels[is_unread(of.quality)]]] = True
+        unread = np.flatnonzero(is_unread(of.quality))
+        if len(unread):
+            readings.unread[self._group_of[_at(chosen.channels, unread)]] = True
+        kinds = chosen.kinds
         changed = [
-            self._judge_limits(state, chosen.rows[RuleKind.LIMIT]),
-            self._judge_rates(state, chosen.rows[RuleKind.RATE]),
-            self._judge_states(state, chosen.rows[RuleKind.STATE]),
-            self._judge_quality(state, chosen.rows[RuleKind.QUALITY]),
-            self._judge_unreadable(state, chosen.rows[RuleKind.UNREADABLE]),
+            self._judge_limits(state, kinds[RuleKind.LIMIT]),
+            self._judge_rates(state, kinds[RuleKind.RATE]),
+            *(self._judge_charts(state, kind, kinds[kind]) for kind in CHARTS),
+            self._judge_states(state, kinds[RuleKind.STATE]),
+            self._judge_quality(state, kinds[RuleKind.QUALITY]),
+            self._judge_unreadable(state, kinds[RuleKind.UNREADABLE]),
         ]
-        findings = [finding for some in changed for finding in some]
-        findings.sort(key=self._place)
-        return findings
+        return [finding for some in changed for finding in some]
 
     def _place(self, found: Finding) -> tuple[int, int, int]:
         """Order findings as the plan stands; a group's own come before its channels'."""
         rule = self._rules.rules[found.rule]
         return rule.group, -1 if rule.channel is None else rule.channel, found.rule
 
+    def _selection_of(self, groups: NDArray[np.int64]) -> _Selection:
+        """Find where these groups' readings and rules stand; mostly they have been asked for."""
+        key = groups.tobytes()
+        chosen = self._selections.get(key)
+        if chosen is None:
+            if len(self._selections) >= SELECTIONS_MAX:
+                self._selections.clear()
+            chosen = self._selections[key] = self._select(groups)
+        return chosen
+
     def _select(self, groups: NDArray[np.int64]) -> _Selection:
-        first = self._rules.first
-        rows: list[Rows | slice] = []
+        rules, kinds = self._rules, []
         for kind in RuleKind:
-            begins, ends = first[kind, groups], first[kind, groups + 1]
-            joined = bool(np.all(begins[1:] == ends[:-1])) and len(groups) > 0
-            rows.append(slice(begins[0], ends[-1]) if joined else ranges(begins, ends))
-        return _Selection(groups, self._cells.channels_of(groups), tuple(rows))
+            begins, ends = rules.first[kind, groups], rules.first[kind, groups + 1]
+            rows = as_slice(ranges(begins, ends))
+            kinds.append(_OfKind(rows, as_slice(rules.channel[rows]), rules.group[rows]))
+        return _Selection(as_slice(self._cells.channels_of(groups)), tuple(kinds))
 
-    def _judge_limits(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+    def _there(self, of: _OfKind) -> tuple[_OfKind, NDArray[np.float64]]:
+        """Find the rules that have a reading to go by, and their readings."""
+        value = self._readings.value[of.channels]
+        missing = np.isnan(value)
+        if not missing.any():
+            return of, value
+        places = np.flatnonzero(~missing)
+        return of.at(places), value[places]
+
+    def _judge_limits(self, state: EngineState, of: _OfKind) -> list[Finding]:
+        rules, rows = self._rules, of.rows
+        signed = self._readings.value[of.channels] * rules.sign[rows]
+        hot = np.flatnonzero((signed >= rules.lowest[rows]) | self._counts(state, rows))
+        return self._judge_bounds(state, _at(rows, hot), signed[hot])
+
+    def _judge_rates(self, state: EngineState, of: _OfKind) -> list[Finding]:
         rules = self._rules
-        signed = self._readings.value[rules.channel[rows]] * rules.sign[rows]
-        hot = np.flatnonzero((signed >= rules.lowest[rows]) | _busy(state, rows))
-        return self._judge_bounds(state, _rows_at(rows, hot), signed[hot])
-
-    def _judge_rates(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
-        rules, begin = self._rules, self._rules.begin(RuleKind.RATE)
-        value = self._readings.value[rules.channel[rows]]
-        hot = np.flatnonzero(~np.isnan(value))
-        if not len(hot):
+        of, value = self._there(of)
+        if not len(value):
             return []
-        judged = _rows_at(rows, hot)
-        own = judged - begin
-        rate, state.anchor_us[:, own], state.anchor_value[:, own] = rate_per_hour(
-            self._readings.at_us[rules.group[judged]],
-            value[hot],
-            anchor_us=state.anchor_us[:, own],
-            anchor_value=state.anchor_value[:, own],
+        rows, own = of.rows, shifted(of.rows, -rules.begin(RuleKind.RATE))
+        before = Anchors(
+            state.anchor_us[OLD, own],
+            state.anchor_value[OLD, own],
+            state.anchor_us[YOUNG, own],
+            state.anchor_value[YOUNG, own],
+        )
+        rate, after = rate_per_hour(
+            self._readings.at_us[of.groups],
+            value,
+            before,
             window_us=rules.window_us[own],
             gap_us=rules.gap_us[own],
         )
-        signed = rate * rules.sign[judged]
-        hot = np.flatnonzero((signed >= rules.lowest[judged]) | _busy(state, judged))
-        return self._judge_bounds(state, judged[hot], signed[hot], rate[hot])
+        if after.old_us is not before.old_us:
+            state.anchor_us[OLD, own], state.anchor_value[OLD, own] = after[:2]
+        if after.young_us is not before.young_us:
+            state.anchor_us[YOUNG, own], state.anchor_value[YOUNG, own] = after[2:]
+        signed = rate * rules.sign[rows]
+        hot = np.flatnonzero((signed >= rules.lowest[rows]) | self._counts(state, rows))
+        return self._judge_bounds(state, _at(rows, hot), signed[hot], rate[hot])
+
+    def _judge_charts(self, state: EngineState, kind: RuleKind, of: _OfKind) -> list[Finding]:
+        rules = self._rules
+        of, value = self._there(of)
+        if not len(value):
+            return []
+        rows = of.rows
+        shown = charted(state, rules, kind, rows, self._readings.at_us[of.groups], value)
+        hot = np.flatnonzero((shown >= rules.lowest[rows]) | self._counts(state, rows))
+        found = self._judge_bounds(state, _at(rows, hot), shown[hot], shown[hot])
+        return [self._with_what_is_usual(state, one) for one in found]
+
+    def _with_what_is_usual(self, state: EngineState, found: Finding) -> Finding:
+        own = np.array([found.rule - self._rules.begin(RuleKind.EWMA)])
+        usual = usual_of(state, self._rules.charts, own)
+        return replace(found, usual=(float(usual.mean[0]), float(usual.sigma[0])))
+
+    def _counts(self, state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
+        """Tell which rules have to be looked at, even when their reading violates nothing."""
+        busy = _busy(state, rows)
+        if len(self._rules.confirms):
+            busy |= self._rules.confirms.row[rows] != NOT_CONFIRMING
+        return busy
 
     def _judge_bounds(
         self,
         state: EngineState,
         rows: Rows,
         signed: NDArray[np.float64],
-        rate: NDArray[np.float64] | None = None,
+        figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
+        if not len(rows):
+            return []
         known = ~np.isnan(signed)
         rows, signed = rows[known], signed[known]
+        confirms = self._rules.confirms
+        confirm = confirms.row[rows]
+        asks = np.flatnonzero(confirm != NOT_CONFIRMING)
+        before = state.violated[rows]
+        if len(asks):
+            before[asks] = newest(state.recent[:, confirm[asks]])
         violated = violated_level(
             signed,
-            state.violated[rows],
+            before,
             bounds=self._rules.bounds[:, rows],
             deadband=self._rules.deadband[rows],
         )
-        return self._believe(state, rows, violated, None if rate is None else rate[known])
+        if len(asks):
+            violated[asks] = self._confirm(state, rows[asks], confirm[asks], violated[asks])
+        return self._believe(state, rows, violated, None if figure is None else figure[known])
 
-    def _judge_states(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
-        rules = self._rules
-        value = self._readings.value[rules.channel[rows]]
-        chosen = _rows_at(rows, np.flatnonzero(~np.isnan(value)))
-        if not len(chosen):
-            return []
-        level = level_of_state(
-            chosen - rules.begin(RuleKind.STATE),
-            self._readings.value[rules.channel[chosen]],
-            rules.states,
+    def _confirm(
+        self, state: EngineState, rows: Rows, confirm: Rows, violated: NDArray[np.int8]
+    ) -> NDArray[np.int8]:
+        confirms = self._rules.confirms
+        at_us = self._readings.at_us[self._rules.group[rows]]
+        level, state.recent[:, confirm] = confirmed_level(
+            violated,
+            state.violated[rows],
+            recent=state.recent[:, confirm],
+            after_gap=at_us - state.recent_us[confirm] > confirms.gap_us[confirm],
+            at_least=confirms.at_least[confirm],
+            of_last=confirms.of_last[confirm],
         )
-        hot = (level != NO_STATE) & ((level > 0) | _busy(state, chosen))
-        return self._believe(state, chosen[hot], level[hot])
+        state.recent_us[confirm] = at_us
+        return level
 
-    def _judge_quality(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
-        channel = self._rules.channel[rows]
-        quality = self._readings.quality[channel]
-        bad = is_bad(quality) | np.isnan(self._readings.value[channel])
+    def _judge_states(self, state: EngineState, of: _OfKind) -> list[Finding]:
+        rules = self._rules
+        of, value = self._there(of)
+        if not len(value):
+            return []
+        rows = rows_of(of.rows)
+        level = level_of_state(rows - rules.begin(RuleKind.STATE), value, rules.states)
+        hot = (level != NO_STATE) & ((level > 0) | _busy(state, rows))
+        return self._believe(state, rows[hot], level[hot])
+
+    def _judge_quality(self, state: EngineState, of: _OfKind) -> list[Finding]:
+        quality = self._readings.quality[of.channels]
+        bad = is_bad(quality) | np.isnan(self._readings.value[of.channels])
         # A reading that never came says nothing about its instrument: see `_judge_unreadable`.
-        hot = np.flatnonzero((bad | _busy(state, rows)) & ~is_unread(quality))
+        hot = np.flatnonzero((bad | _busy(state, of.rows)) & ~is_unread(quality))
         level = np.where(bad[hot], self._technical, np.int8(0)).astype(np.int8)
-        return self._believe(state, _rows_at(rows, hot), level)
+        return self._believe(state, _at(of.rows, hot), level)
 
-    def _judge_unreadable(self, state: EngineState, rows: Rows | slice) -> list[Finding]:
+    def _judge_unreadable(self, state: EngineState, of: _OfKind) -> list[Finding]:
         """Judge whether devices can be read: once per group, however many channels it has."""
-        unread = self._readings.unread[self._rules.group[rows]]
-        hot = np.flatnonzero(unread | _busy(state, rows))
+        unread = self._readings.unread[of.groups]
+        hot = np.flatnonzero(unread | _busy(state, of.rows))
         level = np.where(unread[hot], self._technical, np.int8(0)).astype(np.int8)
-        found = self._believe(state, _rows_at(rows, hot), level)
+        found = self._believe(state, _at(of.rows, hot), level)
         return [self._with_what_is_unread(one) for one in found]
 
     def _with_what_is_unread(self, found: Finding) -> Finding:
@@ -191,7 +288,7 @@ class Judge:
         state: EngineState,
         rows: Rows,
         violated: NDArray[np.int8],
-        rate: NDArray[np.float64] | None = None,
+        figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
         """Let delays decide what is believed; rows are those that have a reading to go by."""
         rules = self._rules
@@ -199,7 +296,7 @@ class Judge:
         running = violated != state.violated[rows]
         running |= violated != state.believed[rows]
         rows, violated = rows[running], violated[running]
-        rate = None if rate is None else rate[running]
+        figure = None if figure is None else figure[running]
         if not len(rows):
             return []
         before = state.believed[rows]
@@ -222,13 +319,13 @@ class Judge:
                 before=int(before[n]),
                 after=int(believed[n]),
                 since_us=since_us[:, n],
-                rate=float("nan") if rate is None else float(rate[n]),
+                figure=float("nan") if figure is None else float(figure[n]),
             )
             for n in np.flatnonzero(believed != before)
         ]
 
     def _finding(
-        self, rule: int, *, before: int, after: int, since_us: NDArray[np.int64], rate: float
+        self, rule: int, *, before: int, after: int, since_us: NDArray[np.int64], figure: float
     ) -> Finding:
         """Put beside what is believed of a rule now the reading that decided it."""
         channel = self._rules.channel[rule]
@@ -240,7 +337,7 @@ class Judge:
             since_us=tuple(int(since) for since in since_us),
             value=float(self._readings.value[channel]),
             quality=int(self._readings.quality[channel]),
-            rate=rate,
+            figure=figure,
         )
 
 
@@ -249,5 +346,5 @@ def _busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
     return busy
 
 
-def _rows_at(rows: Rows | slice, places: Rows) -> Rows:
+def _at(rows: Rows | slice, places: Rows) -> Rows:
     return places + rows.start if isinstance(rows, slice) else rows[places]

@@ -45,9 +45,32 @@ def scans_in_order(
     return tuple(one for one in ordered if len(one.judged_us))
 
 
-def _in_order(scans: JudgedScans, newest_us: int) -> JudgedScans:
+def qualities_as_sent(
+    sent: Sequence[JudgedScans],
+    screened: Sequence[JudgedScans],  # Those of them that are in order.
+    newest_us: NDArray[np.int64],
+) -> dict[int, NDArray[np.int16]]:
+    """Fit what screens have said to the scans that were sent; only groups of which they have."""
+    found = {}
+    by_group = {one.group: one for one in screened}
+    for one in sent:
+        after = by_group.get(one.group)
+        if after is None or after.quality is one.quality:
+            continue
+        quality = one.quality.copy()
+        quality[_later(one, int(newest_us[one.group]))] = after.quality
+        if not np.array_equal(quality, one.quality):
+            found[one.group] = quality
+    return found
+
+
+def _later(scans: JudgedScans, newest_us: int) -> NDArray[np.bool_]:
     before_us = np.maximum.accumulate(np.concatenate([[newest_us], scans.judged_us]))[:-1]
-    later = scans.judged_us > before_us
+    return scans.judged_us > before_us
+
+
+def _in_order(scans: JudgedScans, newest_us: int) -> JudgedScans:
+    later = _later(scans, newest_us)
     return JudgedScans(
         group=scans.group,
         sampled_us=scans.sampled_us[later],
@@ -75,6 +98,26 @@ def rounds_of(scans: Sequence[JudgedScans]) -> Iterator[Round]:
             quality=quality,
         )
         number += 1
+
+
+def pieces_of(of: Round, cells: "Cells", readings_max: int) -> Iterator[Round]:
+    """Cut a round into pieces of so many readings, or of one group where that has more."""
+    if len(of.value) <= readings_max:
+        yield of
+        return
+    ends = np.cumsum(cells.first[of.groups + 1] - cells.first[of.groups])
+    begin, read = 0, 0
+    while begin < len(of.groups):
+        end = max(begin + 1, int(np.searchsorted(ends, read + readings_max, side="right")))
+        groups, readings = slice(begin, end), slice(read, int(ends[end - 1]))
+        yield Round(
+            groups=of.groups[groups],
+            at_us=of.at_us[groups],
+            suspect=of.suspect[groups],
+            value=of.value[readings],
+            quality=of.quality[readings],
+        )
+        begin, read = end, int(ends[end - 1])
 
 
 def ranges(

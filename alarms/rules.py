@@ -13,10 +13,24 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.chart_rules import (
+    ChartColumns,
+    ConfirmationColumns,
+    chart_columns,
+    confirmation_columns,
+)
 from alarms.detectors.states import StateLevels, state_levels
 from alarms.transition import AlarmKind
+from telemetry.limits import (
+    ChartLimit,
+    CusumLimit,
+    EwmaLimit,
+    Limit,
+    PageHinkleyLimit,
+    RateLimit,
+)
 from telemetry.plan import ChannelPlan, SitePlan
-from telemetry.site import Level, Limit, RateLimit
+from telemetry.site import Level
 
 TECHNICAL_DELAY_PERIODS = 2  # The third bad scan in a row is believed; so is the third good one.
 GAP_WINDOWS = 4  # Across a longer gap than this many windows no rate is told.
@@ -27,9 +41,15 @@ class RuleKind(IntEnum):
 
     LIMIT = 0
     RATE = 1
-    STATE = 2
-    QUALITY = 3
-    UNREADABLE = 4
+    EWMA = 2
+    CUSUM = 3
+    PAGE_HINKLEY = 4
+    STATE = 5
+    QUALITY = 6
+    UNREADABLE = 7
+
+
+CHARTS = (RuleKind.EWMA, RuleKind.CUSUM, RuleKind.PAGE_HINKLEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +76,16 @@ class RuleColumns:
     on_delay_us: NDArray[np.int64]  # [rule]
     off_delay_us: NDArray[np.int64]  # [rule]
     used: NDArray[np.bool_]  # [level, rule]
-    # Limits and rate limits come first, so these have rows for them alone.
+    # Limits, rate limits and charts come first, so these have rows for them alone.
     sign: NDArray[np.float64]  # [rule] -1 for low limits: see `alarms.detectors.limits`
     bounds: NDArray[np.float64]  # [level, rule] signed
     lowest: NDArray[np.float64]  # [rule] the bound of the lowest level, signed
     deadband: NDArray[np.float64]  # [rule]
-    # Rows for rate limits alone, and for discrete rules alone.
+    confirms: ConfirmationColumns
+    # Rows for rate limits alone, for charts alone, and for discrete rules alone.
     window_us: NDArray[np.int64]
     gap_us: NDArray[np.int64]
+    charts: ChartColumns
     states: StateLevels
 
     def __len__(self) -> int:
@@ -76,6 +98,10 @@ class RuleColumns:
     def end(self, kind: RuleKind) -> int:
         """Return where the rules of a kind end."""
         return int(self.first[kind, -1])
+
+    def count(self, kind: RuleKind) -> int:
+        """Return how many rules of a kind there are."""
+        return self.end(kind) - self.begin(kind)
 
 
 def kind_of_alarm(rule: Rule) -> AlarmKind:
@@ -108,17 +134,19 @@ def compile_rules(plan: SitePlan) -> RuleColumns:
     channel = [nobody if rule.channel is None else rule.channel for rule in rules]
     group = np.array([rule.group for rule in rules], dtype=np.int64)
     limited = [rule.limit for rule in rules if rule.limit is not None]
-    sign = np.array([1.0 if limit.direction == "high" else -1.0 for limit in limited])
+    sign = np.array([_sign_of_bounds(limit) for limit in limited])
     bounds = sign * _bounds(limited)
     rated = [limit for limit in limited if isinstance(limit, RateLimit)]
-    periods = [plan.groups[rule.group].period_us for rule in rules]
+    periods = [plan.groups[rule.group].period_us for rule in rules if rule.limit is not None]
+    period_us = np.array(periods, dtype=np.int64)
+    plain = sum(not isinstance(limit, ChartLimit) for limit in limited)
     states = [
         _levels_by_state(plan.channels[rule.channel])
         for rule in rules
         if rule.kind is RuleKind.STATE and rule.channel is not None
     ]
     window_us = _microseconds([limit.window_s for limit in rated])
-    period_us = np.array(periods, dtype=np.int64)[len(limited) - len(rated) : len(limited)]
+    highest = np.max(np.where(np.isfinite(bounds), bounds, -np.inf), axis=0)
     return RuleColumns(
         rules=rules,
         first=_first_rules(rules, group, len(plan.groups)),
@@ -131,8 +159,10 @@ def compile_rules(plan: SitePlan) -> RuleColumns:
         bounds=np.where(np.isfinite(bounds), bounds, np.inf),
         lowest=np.min(np.where(np.isfinite(bounds), bounds, np.inf), axis=0),
         deadband=np.array([limit.deadband for limit in limited], dtype=np.float64),
+        confirms=confirmation_columns(limited, period_us),
         window_us=window_us,
-        gap_us=GAP_WINDOWS * np.maximum(window_us, period_us),
+        gap_us=GAP_WINDOWS * np.maximum(window_us, period_us[plain - len(rated) : plain]),
+        charts=_charts_of(plan, rules, period_us[plain:], highest[plain:]),
         states=state_levels(states),
     )
 
@@ -163,17 +193,48 @@ def _rules_of(plan: SitePlan) -> Iterator[Rule]:
 
 def _limits_of(channel: ChannelPlan) -> Iterator[Rule]:
     taken: dict[str, int] = {}
-    limits: list[Limit] = [*channel.channel.limits, *channel.channel.rate_limits]
+    limits: list[Limit] = [
+        *channel.channel.limits,
+        *channel.channel.rate_limits,
+        *channel.channel.charts,
+    ]
     for limit in limits:
-        kind, key = RuleKind.LIMIT, f"limit_{limit.direction}"
-        if isinstance(limit, RateLimit):
-            kind, key = RuleKind.RATE, f"rate_{limit.direction}_{limit.window_s:.15g}"
+        kind, key = _kind_and_key(limit)
         taken[key] = taken.get(key, 0) + 1
         if taken[key] > 1:
             key = f"{key}_{taken[key]}"
         yield Rule(
             kind, key, channel.group, channel.index, limit, limit.on_delay_s, limit.off_delay_s
         )
+
+
+def _charts_of(
+    plan: SitePlan,
+    rules: tuple[Rule, ...],
+    period_us: NDArray[np.int64],
+    highest: NDArray[np.float64],
+) -> ChartColumns:
+    charts = [
+        (rule.limit, plan.channels[rule.channel].channel.resolution)
+        for rule in rules
+        if isinstance(rule.limit, ChartLimit) and rule.channel is not None
+    ]
+    return chart_columns(
+        [chart for chart, _ in charts], [one for _, one in charts], period_us, highest
+    )
+
+
+def _kind_and_key(limit: Limit) -> tuple[RuleKind, str]:
+    if isinstance(limit, RateLimit):
+        return RuleKind.RATE, f"rate_{limit.direction}_{limit.window_s:.15g}"
+    if isinstance(limit, EwmaLimit | CusumLimit | PageHinkleyLimit):
+        return RuleKind[limit.method.upper()], f"{limit.method}_{limit.direction}"
+    return RuleKind.LIMIT, f"limit_{limit.direction}"
+
+
+def _sign_of_bounds(limit: Limit) -> float:
+    """Bounds of charts are multiples of a spread, in whichever direction: they have no sign."""
+    return 1.0 if isinstance(limit, ChartLimit) or limit.direction == "high" else -1.0
 
 
 def _bounds(limits: list[Limit]) -> NDArray[np.float64]:

@@ -160,3 +160,5 @@ class Outcome:
     transitions: tuple[Transition, ...]
     decisions: tuple[Decision, ...]
     calculated: tuple[CalculatedScans, ...]
+    # By group, where screens have said something: the qualities of all scans that were sent.
+    screened: dict[int, NDArray[np.int16]] = field(default_factory=dict)

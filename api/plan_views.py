@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 
 from alarms.rules import Rule
-from api.views import ChannelView, InstrumentView, LimitView, StateView
+from api.views import ChannelView, ConfirmationView, InstrumentView, LimitView, StateView
+from telemetry.limits import ChartLimit, CusumLimit, EwmaLimit, PageHinkleyLimit, RateLimit
 from telemetry.plan import ChannelPlan, GroupPlan
 from telemetry.quantities import QUANTITIES
-from telemetry.site import Instrument, Level, Name, RateLimit
+from telemetry.site import Instrument, Level, Name
+
+CHARTS = (EwmaLimit, CusumLimit, PageHinkleyLimit)
 
 
 def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> ChannelView:
@@ -29,8 +32,9 @@ def channel_view(group: GroupPlan, plan: ChannelPlan, rules: Iterable[Rule]) -> 
         calculated=plan.calculated,
         resolution=channel.resolution,
         range=channel.range,
-        limits=[limit for limit in limits if limit.window_s is None],
-        rate_limits=[limit for limit in limits if limit.window_s is not None],
+        limits=[one for one in limits if one.window_s is None and one.method is None],
+        rate_limits=[one for one in limits if one.window_s is not None],
+        charts=[one for one in limits if one.method is not None],
         states=None
         if states is None
         else {
@@ -61,6 +65,7 @@ def _limit_view(rule: Rule) -> LimitView:
     assert limit is not None
     names = [level.name.lower() for level in Level if level is not Level.NONE]
     bounds = {name: getattr(limit.levels, name) for name in names}
+    confirm = limit.confirm
     return LimitView(
         rule=rule.key,
         direction=limit.direction,
@@ -70,4 +75,10 @@ def _limit_view(rule: Rule) -> LimitView:
         off_delay_s=limit.off_delay_s,
         source=limit.source,
         window_s=limit.window_s if isinstance(limit, RateLimit) else None,
+        confirm=None
+        if confirm is None
+        else ConfirmationView(at_least=confirm.at_least, of_last=confirm.of_last),
+        method=limit.method if isinstance(limit, CHARTS) else None,
+        mean=limit.mean if isinstance(limit, EwmaLimit | CusumLimit) else None,
+        sigma=limit.sigma if isinstance(limit, ChartLimit) else None,
     )

@@ -102,6 +102,13 @@ class SiteView(View):
     structures: list[StructureView]
 
 
+class ConfirmationView(View):
+    """A level counts when so many of the last readings violate it."""
+
+    at_least: int
+    of_last: int
+
+
 class LimitView(View):
     """The bounds of one rule."""
 
@@ -113,6 +120,11 @@ class LimitView(View):
     off_delay_s: float
     source: str
     window_s: float | None = None  # Of a limit on the rate of change, which is per hour.
+    confirm: ConfirmationView | None = None
+    # Of a control chart, whose levels and deadband are multiples of its sigma.
+    method: Literal["ewma", "cusum", "page_hinkley"] | None = None
+    mean: float | None = None  # None: learned from the first readings, or the mean so far.
+    sigma: float | None = None  # The same; in the channel's unit.
 
 
 class StateView(View):
@@ -150,6 +162,7 @@ class ChannelView(View):
     range: tuple[float, float] | None
     limits: list[LimitView]
     rate_limits: list[LimitView]
+    charts: list[LimitView]
     states: dict[str, StateView] | None
 
 

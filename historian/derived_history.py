@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 
 from historian.scan_rows import COPY_SCANS, ScanWrite, encode_scans
 from telemetry.clock import instant_at, instant_us
-from telemetry.quality import Quality
+from telemetry.quality import Quality, shown
 
 READ_SCANS = """
     select time, coalesce(value, raw), coalesce(raw, value), quality from scan
@@ -76,7 +76,7 @@ async def read_scans(
         value[row, fills] = np.array(numbers[:known], np.float64)[fills]
         quality[row, fills] = (good if qualities is None else np.array(qualities[:known]))[fills]
         measured[row, fills] = True
-    return StoredScans(at_us, value, quality)
+    return StoredScans(at_us, shown(value, quality), quality)
 
 
 async def newest_us(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 import numpy as np
@@ -11,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from historian.copy_binary import Column, Rows, encode
 from telemetry.clock import instant_us
-from telemetry.quality import Quality
+from telemetry.quality import Quality, shown
 
 # A table of this connection only, emptied by each commit; made when first used.
 MAKE_INCOMING = """
@@ -108,20 +109,28 @@ async def read_latest(connection: AsyncConnection, site_id: int) -> list[LatestS
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(READ, [site_id])
         rows = await cursor.fetchall()
-    return [
-        LatestScan(
-            group_id=group_id,
-            time_us=instant_us(time),
-            raw=None if raw is None else np.array(raw, np.float64),
-            value=np.array(value, np.float64),
-            quality=np.zeros(len(value), np.int16)
-            if quality is None
-            else np.array(quality, np.int16),
-            silent=silent,
-            flush_id=flush_id,
-        )
-        for group_id, time, raw, value, quality, silent, flush_id in rows
-    ]
+    return [_latest(*row) for row in rows]
+
+
+def _latest(
+    group_id: int,
+    time: datetime,
+    raw: list[float] | None,
+    value: list[float],
+    quality: list[int] | None,
+    silent: bool,
+    flush_id: int,
+) -> LatestScan:
+    judged = np.zeros(len(value), np.int16) if quality is None else np.array(quality, np.int16)
+    return LatestScan(
+        group_id=group_id,
+        time_us=instant_us(time),
+        raw=None if raw is None else np.array(raw, np.float64),
+        value=shown(np.array(value, np.float64), judged),
+        quality=judged,
+        silent=silent,
+        flush_id=flush_id,
+    )
 
 
 async def read_anchors(connection: AsyncConnection, site_id: int) -> dict[int, tuple[int, Anchor]]:

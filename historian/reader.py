@@ -16,7 +16,7 @@ from historian.decimation import EMPTY, Series, break_gaps, decimate, join
 from historian.latest import LatestScan, read_latest
 from historian.replay import FlushRecord, RecordedScans, flushes_after
 from telemetry.clock import instant_at
-from telemetry.quality import Quality, is_bad
+from telemetry.quality import Quality, is_bad, shown
 
 __all__ = [
     "FlushRecord",
@@ -142,9 +142,10 @@ async def _parts(
         await cursor.execute(PACKED_READINGS, arguments)
         while fetched := await cursor.fetchmany(PART_READINGS):
             rows = np.frombuffer(b"".join(packed for (packed,) in fetched), PACKED)
+            quality = rows["quality"].astype(np.int16)
             series = Series(
                 rows["time"].astype(np.int64) + POSTGRES_EPOCH_US,
-                rows["value"].astype(np.float64),
-                rows["quality"].astype(np.int16),
+                shown(rows["value"].astype(np.float64), quality),
+                quality,
             )
             yield series, rows["came"].copy()

@@ -47,6 +47,7 @@ from ingest.preparation import (
     Prepared,
     RefusedBlock,
 )
+from ingest.screened import as_screened
 from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
 from ingest.submissions import decide_submissions
 from telemetry.quality import Quality
@@ -90,6 +91,7 @@ async def write_flush(
     acknowledgements = _aware_of_healing(desk, await actions.undecided(conn, site_id))
     prepared, kept = await compare_repeated(conn, desk, prepared)
     outcome = _step(desk, prepared, acknowledgements)
+    prepared = as_screened(prepared, outcome.screened)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
     await _write_streams(conn, desk, prepared, kept, flush_id)

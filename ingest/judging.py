@@ -4,7 +4,7 @@ Pure: what the centre knows about the site is handed in, and so is the time of r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -86,6 +86,16 @@ class JudgedBlock:
             value=one.value[counting],
             quality=one.quality[counting],
         )
+
+
+def with_qualities(judged: JudgedBlock, seen: Qualities) -> JudgedBlock:
+    """Say otherwise how far the scans that the engine was shown can be trusted."""
+    one = judged.judged
+    quality = seen
+    if judged.late is not None:
+        quality = one.quality.copy()
+        quality[~judged.late] = seen
+    return replace(judged, judged=replace(one, quality=quality))
 
 
 def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[ScanBlock, GroupPlan]:

@@ -173,16 +173,21 @@ def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
     Late ones are left out: they say nothing about now. (That their windows are judged again, and
     what is found there told as late, is not done yet: decision record 0008.)
     """
+    return tuple(
+        joined([block.judged.seen for block in of_group]) for of_group in blocks_by_group(good)
+    )
+
+
+def blocks_by_group(good: Sequence[GoodBlock]) -> list[list[GoodBlock]]:
+    """List the blocks that the engine is shown, group by group, each in recorded order."""
 
     def place(block: GoodBlock) -> tuple[int, int, int, int]:
         stream_id = block.arrival.stream.stream_id
         return block.judged.group, stream_id, block.event.seq, block.first_row
 
     in_order = sorted((block for block in good if not block.judged.is_late), key=place)
-    return tuple(
-        joined([block.judged.seen for block in of_group])
-        for _, of_group in groupby(in_order, key=lambda block: block.judged.group)
-    )
+    grouped = groupby(in_order, key=lambda block: block.judged.group)
+    return [list(of_group) for _, of_group in grouped]
 
 
 def joined(parts: Sequence[JudgedScans]) -> JudgedScans:

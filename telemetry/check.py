@@ -35,7 +35,9 @@ def check_files(paths: Iterable[Path]) -> tuple[int, list[str]]:
 def _summary(site: Site) -> str:
     channels = [one.channel for one in channels_of(site)]
     groups = list(groups_of(site))
-    limits = sum(len(channel.limits) + len(channel.rate_limits) for channel in channels)
+    limits = sum(
+        len(channel.limits) + len(channel.rate_limits) + len(channel.charts) for channel in channels
+    )
     counts = [
         _counted(len(site.structures), "structure"),
         _counted(len(groups), "group"),

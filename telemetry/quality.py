@@ -34,9 +34,15 @@ class Quality(IntEnum):
     NO_VALUE_CODE = 116  # The device itself says, by a number set aside for it, that it has none.
     FROZEN = 120
     SPIKE = 121
+    OUTLIER = 122
 
 
 FIRST_BAD: Final = 100
+
+
+def is_screened(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Tell which readings the centre's screens did not believe; these keep their value."""
+    return (quality >= Quality.FROZEN) & (quality <= Quality.OUTLIER)
 
 
 def is_unread(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
@@ -47,3 +53,12 @@ def is_unread(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
 def is_bad(quality: NDArray[np.int16]) -> NDArray[np.bool_]:
     """Tell which readings nothing may be concluded from."""
     return quality >= FIRST_BAD
+
+
+def shown(value: NDArray[np.float64], quality: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Leave out values that nothing may be concluded from, though they are kept.
+
+    >>> shown(np.array([1.0, 9.0]), np.array([0, 121], np.int16)).tolist()
+    [1.0, nan]
+    """
+    return np.where(is_bad(quality), np.nan, value)

@@ -11,9 +11,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from telemetry.limits import Chart, Limit, RateLimit
 from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
 from telemetry.register import ByteOrder, Register, Table
+from telemetry.screens import Screens
 from telemetry.sources import (
     Column,
     FieldName,
@@ -56,32 +58,6 @@ class StructureKind(StrEnum):
     SLOPE = "slope"
     UNDERGROUND = "underground"
     VENTILATION = "ventilation"
-
-
-class Levels(Part):
-    """Bounds of a limit, in the channel's unit; a level left out is not used."""
-
-    blue: float | None = None
-    yellow: float | None = None
-    orange: float | None = None
-    red: float | None = None
-
-
-class Limit(Part):
-    """Up to four bounds in one direction: the levels of one rule."""
-
-    direction: Literal["high", "low"]
-    levels: Levels
-    deadband: NotNegative = 0.0
-    on_delay_s: NotNegative = 0.0
-    off_delay_s: NotNegative = 0.0
-    source: Sentence  # Document and clause that the bounds come from.
-
-
-class RateLimit(Limit):
-    """Bounds on how fast a channel changes, in the channel's unit per hour, over a window."""
-
-    window_s: Positive
 
 
 class Position(Part):
@@ -205,6 +181,8 @@ class ChannelBase(Part):
     range: tuple[float, float] | None = None  # Values outside are bad: out of range.
     limits: list[Limit] = Field(default_factory=list)
     rate_limits: list[RateLimit] = Field(default_factory=list)
+    charts: list[Chart] = Field(default_factory=list)
+    screen: Screens | None = None
     # A discrete channel names its states by number and has no limits.
     states: dict[int, State] | None = None
     state_on_delay_s: NotNegative = 0.0

@@ -12,6 +12,7 @@ from itertools import count
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
@@ -25,6 +26,9 @@ TEMPLATE = f"template_{WORKER}"
 # Tests that crash the server start one of their own, with the settings of every day.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 NUMBERS = count(1)
+# How long an example takes says how busy the machine is; speed is for benches.
+settings.register_profile("groundwatch", deadline=None)
+settings.load_profile("groundwatch")
 
 
 @pytest.fixture(scope="session")

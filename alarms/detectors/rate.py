@@ -6,6 +6,8 @@ The rate is therefore an average over one to two windows (and one scan period, w
 window is no multiple of it), in constant memory.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,30 +16,48 @@ HOUR_US = 3_600_000_000
 OLD, YOUNG = 0, 1
 
 
+class Anchors(NamedTuple):
+    """The two readings that each rule keeps; NEVER_US where there is none."""
+
+    old_us: NDArray[np.int64]  # [rule]
+    old_value: NDArray[np.float64]  # [rule]
+    young_us: NDArray[np.int64]  # [rule]
+    young_value: NDArray[np.float64]  # [rule]
+
+
 def rate_per_hour(
     at_us: NDArray[np.int64],  # [rule]
     value: NDArray[np.float64],  # [rule] none of them NaN
+    anchors: Anchors,
     *,
-    anchor_us: NDArray[np.int64],  # [2, rule] old and young, NEVER_US where there is none
-    anchor_value: NDArray[np.float64],  # [2, rule]
     window_us: NDArray[np.int64],  # [rule]
     gap_us: NDArray[np.int64],  # [rule] an old anchor further back than this tells nothing
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return each rule's rate (NaN until a window has passed) and its anchors from now on."""
-    old_us, young_us = anchor_us
-    old_value, young_value = anchor_value
+) -> tuple[NDArray[np.float64], Anchors]:
+    """Return each rule's rate (NaN until a window has passed) and its anchors from now on.
 
-    ripe = (young_us != NEVER_US) & (at_us - young_us >= window_us)
-    old_us, old_value = np.where(ripe, young_us, old_us), np.where(ripe, young_value, old_value)
-    restart = at_us - old_us > gap_us
-    old_us, old_value = np.where(restart, at_us, old_us), np.where(restart, value, old_value)
-
+    Mostly nothing changes about anchors, and then they are returned as they came: what is done
+    for all rules at every scan is little.
+    """
+    old_us, old_value, young_us, young_value = anchors
+    has_young = young_us != NEVER_US
+    ripe = has_young & (at_us - young_us >= window_us)
+    if ripe.any():
+        old_us = np.where(ripe, young_us, old_us)
+        old_value = np.where(ripe, young_value, old_value)
     span_us = at_us - old_us
+    restart = span_us > gap_us
+    if restart.any():
+        old_us, old_value = np.where(restart, at_us, old_us), np.where(restart, value, old_value)
+        span_us = at_us - old_us
+
     known = span_us >= window_us
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        rate = np.where(known, (value - old_value) * (HOUR_US / span_us), np.nan)
+        rate = (value - old_value) * (HOUR_US / span_us)
+    if not known.all():
+        rate[~known] = np.nan
 
-    kept = ~ripe & ~restart & (young_us != NEVER_US)
-    young_us = np.where(kept, young_us, np.where(known, at_us, NEVER_US))
-    young_value = np.where(kept, young_value, np.where(known, value, 0.0))
-    return rate, np.stack([old_us, young_us]), np.stack([old_value, young_value])
+    kept = has_young & ~(ripe | restart)
+    if not kept.all():
+        young_us = np.where(kept, young_us, np.where(known, at_us, NEVER_US))
+        young_value = np.where(kept, young_value, np.where(known, value, 0.0))
+    return rate, Anchors(old_us, old_value, young_us, young_value)

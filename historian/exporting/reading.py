@@ -1,7 +1,7 @@
 """Stored scans in the order of time, over several groups at once, as they come from the server."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import AsyncConnection
@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from historian.connection import statements_may_take
 from historian.exporting.selection import Selection
 from telemetry.clock import instant_at
-from telemetry.quality import Quality
+from telemetry.quality import FIRST_BAD, Quality
 
 SCANS = """
     select time, revision, group_id, {numbers}, quality from scan
@@ -56,10 +56,20 @@ async def scans_in_order(
     ):
         await cursor.execute(query.encode(), arguments)
         while fetched := await cursor.fetchmany(PART_SCANS):
-            yield [
+            scans = [
                 _scan(time, revision, plan_index[group_id], numbers, quality, slots)
                 for time, revision, group_id, numbers, quality in fetched
             ]
+            yield [_shown(one) for one in scans] if selection.numbers == "value" else scans
+
+
+def _shown(scan: ExportedScan) -> ExportedScan:
+    """Leave out values that nothing may be concluded from; the raw numbers have them."""
+    numbers = [
+        NAN if quality >= FIRST_BAD else number
+        for number, quality in zip(scan.numbers, scan.quality, strict=True)
+    ]
+    return replace(scan, numbers=numbers)
 
 
 def _scan(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from telemetry.site import Limit, RateLimit, Site
+from telemetry.limits import ChartLimit, Limit, RateLimit
+from telemetry.site import Site
 from telemetry.site_rules.places import ChannelPlace, Finding, Loc, channels_of
 
 Bounds = list[tuple[str, float]]  # Names of levels with their bounds, from blue to red.
@@ -18,6 +19,9 @@ def limit_findings(site: Site) -> Iterator[Finding]:
             yield from _reach_findings(limit, loc, one.channel.range)
         for n, rate_limit in enumerate(one.channel.rate_limits):
             yield from _level_findings(rate_limit, (*one.loc, "rate_limits", n))
+        for n, chart in enumerate(one.channel.charts):
+            yield from _level_findings(chart, (*one.loc, "charts", n))
+            yield from _chart_findings(one, chart, (*one.loc, "charts", n))
         yield from _window_findings(one)
         yield from _repeated_findings(one)
         yield from _crossing_findings(one)
@@ -32,16 +36,19 @@ def _level_findings(limit: Limit, loc: Loc) -> Iterator[Finding]:
     if not bounds:
         message = "the limit has no level"
         yield Finding((*loc, "levels"), message, "at least one of blue, yellow, orange, red")
-    sign = 1.0 if limit.direction == "high" else -1.0
+    sign = 1.0 if limit.direction == "high" or isinstance(limit, ChartLimit) else -1.0
     steps = [
         (lower, upper, sign * (after - before))
         for (lower, before), (upper, after) in pairwise(bounds)
     ]
     for lower, upper, step in steps:
         if step <= 0.0:
-            order = "above" if limit.direction == "high" else "below"
+            order = "above" if sign > 0 else "below"
             message = f"{upper} must lie {order} {lower} in a limit of direction {limit.direction}"
             allowed = "blue < yellow < orange < red for high, blue > yellow > orange > red for low"
+            if isinstance(limit, ChartLimit):
+                message = f"{upper} must lie above {lower} in a chart, whichever its direction"
+                allowed = "blue < yellow < orange < red, in standard deviations"
             yield Finding((*loc, "levels", upper), message, allowed)
     narrowest = min((step for *_, step in steps if step > 0.0), default=None)
     if narrowest is not None and limit.deadband > narrowest:
@@ -50,6 +57,27 @@ def _level_findings(limit: Limit, loc: Loc) -> Iterator[Finding]:
             f"so that a level would end after the one below it"
         )
         yield Finding((*loc, "deadband"), message, f"at most {narrowest:g}")
+    confirm = limit.confirm
+    if confirm is not None and confirm.at_least > confirm.of_last:
+        message = f"{confirm.at_least} of the last {confirm.of_last} readings can't be there"
+        place = (*loc, "confirm", "at_least")
+        yield Finding(place, message, f"at most {confirm.of_last}, which is of_last")
+
+
+def _chart_findings(one: ChannelPlace, chart: ChartLimit, loc: Loc) -> Iterator[Finding]:
+    """Find charts that can't be compared with anything, or would never be quiet."""
+    for name, bound in _bounds_of(chart):
+        if bound <= chart.deadband:
+            message = f"{name} at {bound:g} standard deviations would never end"
+            yield Finding((*loc, "levels", name), message, f"above {chart.deadband:g}")
+    if chart.sigma is None and one.channel.resolution is None:
+        message = "the chart learns what is usual, and does not know what the channel can tell"
+        allowed = "the key sigma here, or the key resolution with the channel"
+        yield Finding(loc, message, allowed)
+    period_s = one.place.group.period_s
+    if chart.reset_after_s is not None and chart.reset_after_s < period_s:
+        message = f"the chart would begin anew with each reading, every {period_s:g} s"
+        yield Finding((*loc, "reset_after_s"), message, f"more than {period_s:g}")
 
 
 def _reach_findings(
@@ -98,6 +126,13 @@ def _repeated_findings(one: ChannelPlace) -> Iterator[Finding]:
             message = "two rate limits have the same direction and the same window"
             yield Finding((*one.loc, "rate_limits", n), message, "one for each of them")
         rules.add(rule)
+    charts: set[tuple[str, str]] = set()
+    for n, chart in enumerate(one.channel.charts):
+        kind = (chart.method, chart.direction)
+        if kind in charts:
+            message = "two charts have the same method and the same direction"
+            yield Finding((*one.loc, "charts", n), message, "one for each of them")
+        charts.add(kind)
 
 
 def _crossing_findings(one: ChannelPlace) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from ingest_site import (
     NAN,
     SECOND_US,
     block,
+    group_in,
     plan_in,
     site_document,
     write_site,
@@ -59,6 +60,34 @@ def mine(postgres_dsn: str, tmp_path: Path) -> Mine:
     return found
 
 
+@pytest.fixture
+def watched_mine(postgres_dsn: str, tmp_path: Path) -> Mine:
+    """The same mine, whose channels are screened, charted and confirmed."""
+    tree = site_document()
+    pond, toe = group_in(tree, "levels")["channels"]
+    (crack,) = group_in(tree, "cracks")["channels"]
+    # Readings of the script jump about, so something is screened all the time.
+    pond |= {
+        "resolution": 5.0,
+        "screen": {"spike": {"most_per_hour": 60.0, "believed_after": 2}},
+        "charts": [
+            _chart("cusum", mean=5.0, sigma=5.0),
+            _chart("page_hinkley", sigma=5.0, warm_up_readings=5),
+        ],
+    }
+    toe |= {"resolution": 2.0, "screen": {"outlier": {"readings": 5}, "frozen": {"after_s": 60.0}}}
+    toe["limits"][0]["confirm"] = {"at_least": 2, "of_last": 3}
+    crack |= {"resolution": 1.0, "charts": [_chart("ewma", learn_readings=20)]}
+    found = Mine(postgres_dsn, write_site(tmp_path, tree))
+    asyncio.run(found.prepare())
+    return found
+
+
+def _chart(method: str, **words: float) -> dict[str, object]:
+    levels = {"blue": 1.0, "red": 2.0}
+    return {"method": method, "direction": "high", "levels": levels, "source": "x", **words}
+
+
 def test_the_script_has_what_recovery_must_not_lose(mine: Mine) -> None:
     records = [mine.undisturbed(seed) for seed in SEEDS]
 
@@ -78,6 +107,16 @@ def test_the_script_has_what_recovery_must_not_lose(mine: Mine) -> None:
     assert any(scan["revision"] == 1 for record in records for scan in record.scans)
 
 
+def test_the_script_has_what_screens_and_charts_look_for(watched_mine: Mine) -> None:
+    records = [watched_mine.undisturbed(seed) for seed in SEEDS]
+    rules = {entry["rule"] for record in records for entry in record.journal}
+    assert {"cusum_high", "page_hinkley_high", "limit_high"} <= rules
+    qualities = {
+        quality for record in records for scan in record.scans for quality in scan["quality"] or ()
+    }
+    assert {Quality.SPIKE, Quality.OUTLIER} <= qualities
+
+
 @given(
     seed=st.sampled_from(SEEDS),
     flushed=st.sets(st.integers(0, STEPS), max_size=STEPS),
@@ -89,14 +128,17 @@ def test_the_script_has_what_recovery_must_not_lose(mine: Mine) -> None:
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.parametrize("which", ["mine", "watched_mine"])
 def test_recovery_leaves_no_trace(
-    mine: Mine,
+    request: pytest.FixtureRequest,
+    which: str,
     seed: int,
     flushed: set[int],
     dropped: set[int],
     failing: set[int],
     checkpoint_every: int,
 ) -> None:
+    mine: Mine = request.getfixturevalue(which)
     undisturbed = mine.undisturbed(seed)
 
     with pytest.MonkeyPatch.context() as patch:

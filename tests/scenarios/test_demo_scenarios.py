@@ -7,8 +7,9 @@ from watched_field import Watch, raises, scans_of, steps_of, transitions_of, wat
 from alarms.transition import AlarmKind, Change, Transition
 from simulators.scenario import SCENARIOS, read_scenario
 from telemetry.formula import parse
+from telemetry.limits import Limit
 from telemetry.plan import ChannelPlan
-from telemetry.site import CalculatedChannel, Level, Limit
+from telemetry.site import CalculatedChannel, Level
 
 SEEDS = (1, 2, 3)
 MONTH_S = 30 * 86_400.0
@@ -119,6 +120,7 @@ def test_each_fault_raises_its_own_technical_alarm_and_no_other() -> None:
         "slope-piezometer-2-temperature",
         "slope-piezometer-2-pressure",  # Its temperature correction has nothing to go by.
         "slope-tilt-a",
+        "dam-2-3-pressure",  # Frozen, and known as soon as noise can't explain it.
     }
 
     # Once each: a unit without an answer is one alarm, however many channels it has.

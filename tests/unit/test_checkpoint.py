@@ -65,6 +65,11 @@ def assert_same(one: object, other: object) -> None:
             assert mine.keys() == theirs.keys()
             for group in mine:
                 assert_same(mine[group], theirs[group])
+        elif field.name == "screens":
+            for screen in fields(mine):
+                pairs = zip(getattr(mine, screen.name), getattr(theirs, screen.name), strict=True)
+                for column, same in pairs:
+                    np.testing.assert_array_equal(column, same, screen.name)
         else:
             assert mine == theirs, field.name
 

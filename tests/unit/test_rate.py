@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from alarms.detectors.rate import HOUR_US, NEVER_US, rate_per_hour
+from alarms.detectors.rate import HOUR_US, NEVER_US, Anchors, rate_per_hour
 
 MINUTE_US = HOUR_US // 60
 
 
 def rates(minutes: list[float], values: list[float], *, window: float = 10.0) -> list[float]:
     """Rates of one channel, reading by reading."""
-    anchor_us, anchor_value = np.full((2, 1), NEVER_US), np.zeros((2, 1))
+    never = np.full(1, NEVER_US)
+    anchors = Anchors(never, np.zeros(1), never, np.zeros(1))
     window_us = np.array([round(window * MINUTE_US)])
     found = []
     for minute, value in zip(minutes, values, strict=True):
-        rate, anchor_us, anchor_value = rate_per_hour(
+        rate, anchors = rate_per_hour(
             np.array([1_751_328_000_000_000 + round(minute * MINUTE_US)]),
             np.array([value]),
-            anchor_us=anchor_us,
-            anchor_value=anchor_value,
+            anchors,
             window_us=window_us,
             gap_us=4 * window_us,
         )

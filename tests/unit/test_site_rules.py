@@ -115,6 +115,37 @@ LIMITS = [
     ("window_s: 3600", "window_s: §60", "shorter than the group's period"),
     ("{blue: -10, red: -40}", "§{blue: 12, red: -40}", "overlap"),
 ]
+SLOPE = "levels: {yellow: 50, red: 100}, source: Slope plan 2}\n"
+EWMA = "method: ewma, direction: high, mean: 9, sigma: 1, source: x"
+
+
+def with_chart(chart: str, more: str = "") -> tuple[str, str]:
+    indent = " " * 16
+    return SLOPE, f"{SLOPE}{indent}charts:\n{indent}  - {chart}\n{more}"
+
+
+CHARTS = [
+    (*with_chart(f"{{{EWMA}, levels: §{{}}}}"), "the limit has no level"),
+    (*with_chart(f"{{{EWMA}, levels: {{blue: 3, red: §2}}}}"), "red must lie above blue"),
+    (*with_chart(f"{{{EWMA}, levels: {{blue: §0}}}}"), "would never end"),
+    (*with_chart(f"{{{EWMA}, levels: {{blue: §3}}, deadband: 3}}"), "would never end"),
+    (
+        *with_chart("§{method: cusum, direction: low, levels: {red: 5}, source: x}"),
+        "does not know what the channel can tell",
+    ),
+    (*with_chart(f"{{{EWMA}, levels: {{red: 3}}, reset_after_s: §30}}"), "begin anew with each"),
+    (
+        *with_chart(
+            f"{{{EWMA}, levels: {{red: 3}}}}", " " * 18 + f"- §{{{EWMA}, levels: {{red: 4}}}}\n"
+        ),
+        "the same method and the same direction",
+    ),
+    (
+        "red: 100}, source",
+        "red: 100}, confirm: {at_least: §4, of_last: 3}, source",
+        "4 of the last 3 readings",
+    ),
+]
 CALCULATIONS = [
     ("formula: 0.1019977334 * p + tip", "formula: §0.1 * q + tip", "uses the name q"),
     ("formula: 0.1019977334 * p + tip", 'formula: §"p +* tip"', "cannot be read"),
@@ -132,7 +163,7 @@ CALCULATIONS = [
     ("{p: p-101-pressure}", "{p: §p-101-level}", "in the same group"),
     ("inputs: {p: p-101-pressure}", "inputs: {p: twice}", "need each other"),
 ]
-EVERY_CASE = IDENTITIES + DEVICES + CHANNELS + CONVERSIONS + LIMITS + CALCULATIONS
+EVERY_CASE = IDENTITIES + DEVICES + CHANNELS + CONVERSIONS + LIMITS + CHARTS + CALCULATIONS
 
 
 @pytest.mark.parametrize(("passage", "broken", "says"), EVERY_CASE)

@@ -42,6 +42,14 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
   const isRate = alarm.rule.startsWith("rate_");
   const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
   const bound = numberIn(alarm, "bound", "limit");
+  const statistic = numberIn(alarm, "statistic");
+  if (statistic !== null && bound !== null) {
+    // A chart: "41.3 mm: 8.4 σ ≥ 8 σ", in whichever direction.
+    const unit = unitFor(alarm, channel, false);
+    const text = value === null ? null : numberText(value, channel?.resolution ?? null);
+    const reading = text === null ? "" : `${withUnit(text, unit)}: `;
+    return `${reading}${numberText(statistic, 0.1)} σ ≥ ${boundText(bound)} σ`;
+  }
   if (value !== null && channel?.states) return valueText(channel, value);
   if (value !== null && bound !== null) {
     const unit = unitFor(alarm, channel, isRate);

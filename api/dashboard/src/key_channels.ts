@@ -87,4 +87,5 @@ export function keyChannels(
 
 /** Whether alarms can come from a channel's own readings. */
 export const isJudged = (channel: Channel): boolean =>
-  channel.limits.length > 0 || channel.rateLimits.length > 0 || channel.states !== null;
+  [channel.limits, channel.rateLimits, channel.charts].some((rules) => rules.length > 0) ||
+  channel.states !== null;

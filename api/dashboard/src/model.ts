@@ -46,6 +46,8 @@ export interface Limit {
   readonly offDelayS: number;
   readonly source: string;
   readonly windowS: number | null;
+  readonly method: string | null; // Of a control chart, whose bounds are multiples of sigma.
+  readonly confirm: { readonly atLeast: number; readonly ofLast: number } | null;
 }
 
 export interface NamedState {
@@ -80,6 +82,7 @@ export interface Channel {
   readonly range: readonly [number, number] | null;
   readonly limits: readonly Limit[];
   readonly rateLimits: readonly Limit[];
+  readonly charts: readonly Limit[];
   readonly states: ReadonlyMap<number, NamedState> | null;
 }
 

@@ -91,6 +91,7 @@ export function channelOf(value: unknown): Channel {
     range: range && range.length === 2 ? [range[0]!, range[1]!] : null,
     limits: asList(json.limits).map(limitOf),
     rateLimits: asList(json.rate_limits).map(limitOf),
+    charts: asList(json.charts).map(limitOf),
     states: statesOf(json.states),
   };
 }
@@ -129,7 +130,15 @@ function limitOf(json: Json): Limit {
     offDelayS: asNumber(json.off_delay_s),
     source: asText(json.source),
     windowS: asNumberOrNull(json.window_s),
+    method: asTextOrNull(json.method),
+    confirm: confirmOf(json.confirm),
   };
+}
+
+function confirmOf(value: unknown): Limit["confirm"] {
+  if (value == null) return null;
+  const json = asJson(value);
+  return { atLeast: asNumber(json.at_least), ofLast: asNumber(json.of_last) };
 }
 
 function statesOf(value: unknown): ReadonlyMap<number, NamedState> | null {

@@ -95,7 +95,7 @@ function Present({ channel }: { channel: Channel }) {
 
 function Limits({ channel }: { channel: Channel }) {
   const words = say();
-  const all = [...channel.limits, ...channel.rateLimits];
+  const all = [...channel.limits, ...channel.rateLimits, ...channel.charts];
   if (channel.states) return <States channel={channel} />;
   if (all.length === 0) return <p class="empty panel">{words.chart.noLimits}</p>;
   return (
@@ -111,15 +111,12 @@ function Limits({ channel }: { channel: Channel }) {
 function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }) {
   const words = say();
   const isRate = limit.windowS !== null;
-  const unit = isRate ? `${channelUnit}/h` : channelUnit;
-  const sign = limit.direction === "high" ? "≥" : "≤";
+  const isChart = limit.method !== null;
+  const unit = isChart ? "σ" : isRate ? `${channelUnit}/h` : channelUnit;
+  const sign = isChart || limit.direction === "high" ? "≥" : "≤";
   const rules = words.rules;
   const rateRule = limit.direction === "high" ? rules.rate_high : rules.rate_low;
-  const title = isRate
-    ? rateRule(spanText(limit.windowS ?? 0))
-    : limit.direction === "high"
-      ? rules.limit_high
-      : rules.limit_low;
+  const title = isRate ? rateRule(spanText(limit.windowS ?? 0)) : plainRule(limit);
   return (
     <div class="limit">
       <h4>{title}</h4>
@@ -136,9 +133,19 @@ function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }
         {words.chart.deadband} {withUnit(boundText(limit.deadband), unit)} · {words.chart.onDelay}{" "}
         {spanText(limit.onDelayS)} · {words.chart.offDelay} {spanText(limit.offDelayS)}
       </p>
+      {limit.confirm && (
+        <p>{words.chart.confirm(limit.confirm.atLeast, limit.confirm.ofLast)}</p>
+      )}
       <p>{words.alarms.source(limit.source)}</p>
     </div>
   );
+}
+
+/** What a rule other than of a rate is called; a second one of a kind has a number at its end. */
+function plainRule(limit: Limit): string {
+  const base = limit.rule.replace(/_\d+$/, "");
+  const named = (say().rules as Record<string, unknown>)[base];
+  return typeof named === "string" ? named : limit.rule;
 }
 
 function States({ channel }: { channel: Channel }) {

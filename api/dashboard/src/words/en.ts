@@ -145,6 +145,12 @@ export const en = {
     limit_low: "Low limit",
     rate_high: (window: string) => `Rising fast, over ${window}`,
     rate_low: (window: string) => `Falling fast, over ${window}`,
+    ewma_high: "Smoothed mean has risen (EWMA)",
+    ewma_low: "Smoothed mean has fallen (EWMA)",
+    cusum_high: "Shift upwards (CUSUM)",
+    cusum_low: "Shift downwards (CUSUM)",
+    page_hinkley_high: "Mean has shifted upwards (Page-Hinkley)",
+    page_hinkley_low: "Mean has shifted downwards (Page-Hinkley)",
     state: "State",
     quality: "Reading is bad",
     unreadable: "Instruments cannot be read",
@@ -220,6 +226,7 @@ export const en = {
     limits: "Limits",
     noLimits: "This channel has no limits.",
     deadband: "Deadband",
+    confirm: (atLeast: number, ofLast: number) => `${atLeast} of the last ${ofLast} readings`,
     onDelay: "On-delay",
     offDelay: "Off-delay",
   },
@@ -242,6 +249,7 @@ export const en = {
     no_value_code: "device says that it has no value",
     frozen: "frozen",
     spike: "spike",
+    outlier: "outlier",
   },
 };
 
