@@ -74,10 +74,11 @@ class Bins:
     def _add_group(self, scans: JudgedScans, cells: Cells) -> int:
         if not len(scans.judged_us):
             return 0
-        slots = scans.value.shape[1]
-        channels = cells.channel[cells.first[scans.group] :][:slots]
+        first, last = cells.first[scans.group : scans.group + 2]
+        channels = cells.channel[first:last][: scans.value.shape[1]]  # Old rows may be shorter.
         used = channels < len(self.count)  # A slot without a channel stands one past the last.
-        value = np.where(is_bad(scans.quality), np.nan, scans.value)[:, used]
+        good = np.where(is_bad(scans.quality), np.nan, scans.value)
+        value = good[:, : len(channels)][:, used]
         bins = scans.judged_us // self.width_us
         if not bool(np.all(bins[1:] >= bins[:-1])):
             order = np.argsort(bins, kind="stable")

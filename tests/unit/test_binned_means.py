@@ -58,6 +58,16 @@ def test_a_mean_of_too_few_readings_is_none() -> None:
     )
 
 
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_rows_of_another_layout_touch_no_other_group(slots: int) -> None:
+    bins = Bins.empty(channels=3, width_us=10 * MINUTE_US, length=6)
+    cells = Cells(first=np.array([0, 2, 3]), channel=np.array([0, 1, 2]))
+    at_us, value = np.array([BEGAN_US]), np.arange(1.0, slots + 1)[np.newaxis]
+    quality = np.zeros(value.shape, dtype=np.int16)
+    bins.add([JudgedScans(0, at_us, at_us, value, value, quality)], cells)
+    assert means(bins, at(10)).count[:, -1].tolist() == [1, int(slots > 1), 0]
+
+
 def test_late_readings_join_their_bin_and_too_late_ones_are_counted() -> None:
     bins = ten_minutes(length=3)
     assert bins.add(scans([25], [1.0]), CELLS) == 0

@@ -40,10 +40,19 @@ def test_a_window_holds_the_bins_whose_middle_is_in_it() -> None:
     assert counts.tolist() == [6, 144, 1008]
 
 
+def test_a_window_holds_its_end_and_not_its_beginning() -> None:
+    at_us = AT_US[-1]  # the middle of a bin: so is the instant an hour before
+    parameters = RateParameters(windows_us=(HOUR_US,))
+    value = np.where(at_us == AT_US, np.nan, 1.0)
+    assert rates(value[np.newaxis], AT_US, int(at_us), parameters).count.tolist() == [[5]]
+    assert rates(value[np.newaxis], AT_US, int(at_us) - 1, parameters).count.tolist() == [[6]]
+
+
 @pytest.mark.parametrize(
     ("missing", "window", "verdict"),
     [
         (slice(-6, -3), HOUR, RateVerdict.TOO_LITTLE_DATA),
+        (slice(-1, None), HOUR, RateVerdict.KNOWN),  # ten minutes are a sixth
         (slice(-28, None), DAY, RateVerdict.KNOWN),
         (slice(-29, None), DAY, RateVerdict.TOO_OLD),  # more than a fifth
         (slice(-144, -108), DAY, RateVerdict.KNOWN),  # three quarters are there

@@ -129,6 +129,27 @@ def test_a_pond_that_only_follows_the_year_is_entangled_with_it() -> None:
     assert np.mean(judged.verdict == ResidualVerdict.WITHIN) > 0.9
 
 
+def test_entanglement_is_that_of_the_bins_that_a_channel_has() -> None:
+    value = record(2)
+    value[1, DAYS > 1300] = np.nan
+    found, part = fitted(value), DAYS <= 1300
+    alone = fit(found.model, value[1:, part], AT_US[part], LEVEL[part, np.newaxis], VALID)
+    assert found.entanglement[1] == pytest.approx(alone.entanglement[0], rel=1e-6)
+    assert found.entanglement[1] != pytest.approx(found.entanglement[0], rel=1e-3)
+
+
+def test_each_channel_knows_the_levels_that_it_has_seen() -> None:
+    value = record(2)
+    value[1, LEVEL > 62] = np.nan
+    found = fitted(value)
+    judged = residuals(found, value, AT_US, LEVEL[:, np.newaxis])
+    assert not judged.extrapolated[0].any()
+    assert judged.extrapolated[1].tolist() == (LEVEL > 62).tolist()
+    value[1] = np.where(LEVEL < 57, np.nan, record(2)[1])
+    judged = residuals(fitted(value), value, AT_US, LEVEL[:, np.newaxis])
+    assert judged.extrapolated[1].tolist() == (LEVEL < 57).tolist()
+
+
 def test_missing_drivers_leave_bins_out() -> None:
     level = LEVEL.copy()
     level[100:200] = np.nan
