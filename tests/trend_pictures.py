@@ -51,7 +51,7 @@ def binned(at_us: np.ndarray, value: np.ndarray, width_us: int) -> BinnedMeans:
     rows = value[:, np.newaxis]
     quality = np.zeros(rows.shape, np.int16)
     bins.add([JudgedScans(0, at_us, at_us, rows, rows, quality)], cells)
-    return means(bins, int(at_us[-1]) + 2 * width_us)
+    return means(bins, (bins.newest + 1) * width_us)
 
 
 def rate_of_a_pond() -> Chart:

@@ -32,7 +32,10 @@ def hours(at_us: NDArray[np.int64]) -> NDArray[np.float64]:  # [bin]
 
 
 def means(bins: Bins, until_us: int, *, count_min: int = 1) -> BinnedMeans:
-    """Return the means of all held bins that have ended by an instant, oldest first.
+    """Return the means of the bins that have ended by an instant, oldest first.
+
+    There are as many as are held, the last of them just before `until_us`: after a silence the
+    window goes on with time. (Fewer, if newer bins have pushed some of them out.)
 
     The mean of a bin that is still filling belongs to no fixed instant: of a channel that moves
     it would tell another rate than there is. So `until_us` is event time that all scans have
