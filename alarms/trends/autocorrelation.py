@@ -33,6 +33,26 @@ def autocorrelation(
     return found
 
 
+def lag_one(value: NDArray[np.float64]) -> NDArray[np.float64]:  # [channel]
+    """Return the autocorrelation of each row at lag 1, as `autocorrelation`; 0 where none is.
+
+    By plain sums: a transform may differ in its last bits with the number of rows.
+
+    >>> lag_one(np.array([[1.0, 2, 3, 4, 5], [7.0, 7, 7, 7, 7]])).round(2).tolist()
+    [0.4, 0.0]
+    """
+    has = np.isfinite(value)
+    n = np.count_nonzero(has, axis=1)
+    mean = np.sum(np.where(has, value, 0.0), axis=1) / np.maximum(n, 1)
+    centred = np.where(has, value - mean[:, np.newaxis], 0.0)
+    pairs = np.count_nonzero(has[:, 1:] & has[:, :-1], axis=1)
+    product = np.sum(centred[:, 1:] * centred[:, :-1], axis=1)
+    total = np.sum(centred**2, axis=1)
+    found = np.zeros(len(value))
+    np.divide(product * (n - 1), total * pairs, out=found, where=(total > 0) & (pairs > 0))
+    return found
+
+
 def ranks(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rank of each number in its row, 1 first, equal ones sharing their mean rank.
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.trends.blocks import blocks
 from alarms.trends.theil_sen import medians
 
 WINDOWS_AT_ONCE: Final = 1 << 18  # Times the window's length: some ten MiB.
@@ -65,9 +66,7 @@ def hampel(
     padded = np.concatenate([np.full((len(value), window), np.nan), value], axis=1)
     views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=1)[:, 1:]
     median, deviation = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
-    step = max(WINDOWS_AT_ONCE // max(value.shape[1], 1), 1)
-    for begin in range(0, len(value), step):
-        rows = slice(begin, begin + step)
+    for rows in blocks(len(value), value.shape[1], WINDOWS_AT_ONCE):
         windows = views[rows].reshape(-1, window)
         middle = medians(windows)
         median[rows] = middle.reshape(value[rows].shape)

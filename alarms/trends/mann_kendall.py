@@ -14,8 +14,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from alarms.trends.autocorrelation import autocorrelation, ranks
-from alarms.trends.theil_sen import TrendVerdict, chunks, kendall_variance, medians, sen_slopes
+from alarms.trends.autocorrelation import autocorrelation, lag_one, ranks
+from alarms.trends.blocks import blocks
+from alarms.trends.theil_sen import (
+    TrendVerdict,
+    kendall_variance,
+    medians,
+    pair_blocks,
+    sen_slopes,
+)
 
 
 class Correlation(StrEnum):
@@ -69,8 +76,24 @@ def mann_kendall(
     (np.float64(8.0), np.float64(16.667), np.float64(1.7146))
     """
     value = np.where(np.isfinite(value), value, np.nan)
+    numbers = np.concatenate(
+        [_tested(value[rows], parameters) for rows in blocks(len(value), value.shape[1])], axis=1
+    )
+    s, variance, z, p, tau = numbers
+    beyond = NormalDist().inv_cdf(1 - parameters.alpha / 2)
+    verdict = np.select(
+        [np.isnan(z), z > beyond, z < -beyond],
+        [TrendVerdict.TOO_LITTLE_DATA, TrendVerdict.RISING, TrendVerdict.FALLING],
+        TrendVerdict.NO_TREND,
+    ).astype(np.int8)
     count = np.count_nonzero(np.isfinite(value), axis=1)
-    enough = count >= max(parameters.means_min, 3)
+    return MannKendall(s, variance, z, p, tau, count, verdict)
+
+
+def _tested(
+    value: NDArray[np.float64], parameters: MannKendallParameters
+) -> NDArray[np.float64]:  # [s, variance, z, p, tau][channel]
+    enough = np.count_nonzero(np.isfinite(value), axis=1) >= max(parameters.means_min, 3)
     tested = value[enough]
     if parameters.correlation is Correlation.PRE_WHITENED:
         tested = pre_whitened(tested)
@@ -83,22 +106,15 @@ def mann_kendall(
         numbers = np.stack([s, variance, z, _two_sided(z), 2 * s / (n * (n - 1.0))])
     # Whitening loses both sides of every gap: what is left may be too little after all.
     numbers[:, n < max(parameters.means_min - 1, 3)] = np.nan
-    s, variance, z, p, tau = np.full((5, len(value)), np.nan)
-    for whole, some in zip((s, variance, z, p, tau), numbers, strict=True):
-        whole[enough] = some
-    beyond = NormalDist().inv_cdf(1 - parameters.alpha / 2)
-    verdict = np.select(
-        [np.isnan(z), z > beyond, z < -beyond],
-        [TrendVerdict.TOO_LITTLE_DATA, TrendVerdict.RISING, TrendVerdict.FALLING],
-        TrendVerdict.NO_TREND,
-    ).astype(np.int8)
-    return MannKendall(s, variance, z, p, tau, count, verdict)
+    found = np.full((5, len(value)), np.nan)
+    found[:, enough] = numbers
+    return found
 
 
 def kendall_s(value: NDArray[np.float64]) -> NDArray[np.float64]:  # [channel]
     """Count the pairs of each row that rise, less those that fall; NaN is in no pair."""
     s = np.zeros(len(value))
-    for rows in chunks(*value.shape):
+    for rows in pair_blocks(*value.shape):
         some = np.ascontiguousarray(value[rows].T)  # [bin, channel]: counts run down columns.
         for lag in range(1, len(some)):
             later, earlier = some[lag:], some[:-lag]
@@ -110,8 +126,8 @@ def kendall_s(value: NDArray[np.float64]) -> NDArray[np.float64]:  # [channel]
 def pre_whitened(value: NDArray[np.float64]) -> NDArray[np.float64]:  # [channel, bin - 1]
     """Take lag-1 correlation out of each row and leave its trend in; NaN beside every gap."""
     level, trend = _without_trend(value)
-    first = np.nan_to_num(autocorrelation(level)[:, 1:2])  # What does not vary is not correlated.
-    return level[:, 1:] - first * level[:, :-1] + trend[:, :-1]
+    whitened = level[:, 1:] - lag_one(level)[:, np.newaxis] * level[:, :-1] + trend[:, :-1]
+    return _rounded(whitened, value)
 
 
 def variance_ratio(
@@ -142,9 +158,14 @@ def _without_trend(
     trend = sen_slopes(value, bin_number)[:, np.newaxis] * bin_number
     level = value - trend
     level = level - medians(level)[:, np.newaxis]
+    return _rounded(level, value), trend
+
+
+def _rounded(number: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round to what can be told of numbers as large as the values that they come from."""
     largest = np.max(np.abs(np.nan_to_num(value)), axis=1, initial=0.0, keepdims=True)
     grain = np.where(largest > 0, largest, 1.0) * 2.0**-48
-    return np.round(level / grain) * grain, trend
+    return np.asarray(np.round(number / grain) * grain)
 
 
 def _two_sided(z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.trends.blocks import blocks
 from telemetry.plan import SitePlan
 
 UNKNOWN: Final = -1  # The level of an instrument that says nothing; 0 is known, and quiet.
@@ -69,10 +70,9 @@ def neighbourhoods(
     right for the thousands of a site, once per configuration.
     """
     channels = len(position_m)
-    step = max(DISTANCES_AT_ONCE // max(channels, 1), 1)
     counts, members = [np.zeros(1, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for begin in range(0, channels, step):
-        rows = np.arange(begin, min(begin + step, channels))
+    for block in blocks(channels, channels, DISTANCES_AT_ONCE):
+        rows = np.arange(channels)[block]
         apart = np.zeros((len(rows), channels))
         for axis in position_m.T:
             apart += (axis[rows, np.newaxis] - axis) ** 2
@@ -92,6 +92,26 @@ def highest_in_window(
     """Return the highest level of each channel in (until - window, until], UNKNOWN if none is."""
     first, last = np.searchsorted(at_us, [until_us - window_us, until_us], side="right")
     return np.asarray(np.max(level[:, first:last], axis=1, initial=np.int8(UNKNOWN)))
+
+
+def movement_level(
+    low_per_h: NDArray[np.float64],  # [channel] the interval of a slope or rate, NaN if unknown
+    high_per_h: NDArray[np.float64],  # [channel]
+    *,
+    rising: bool,
+) -> NDArray[np.int8]:  # [channel]
+    """Return 1 where a channel moves significantly this way, 0 where not, UNKNOWN where unknown.
+
+    The interval is that of a Theil–Sen line, or a rate and some standard errors around it; all of
+    it has to be on one side of 0.
+
+    >>> low, high = np.array([0.1, -0.2, np.nan]), np.array([0.3, 0.1, np.nan])
+    >>> movement_level(low, high, rising=True).tolist()
+    [1, 0, -1]
+    """
+    moves = low_per_h > 0 if rising else high_per_h < 0
+    unknown = np.isnan(low_per_h) | np.isnan(high_per_h)
+    return np.where(unknown, UNKNOWN, moves).astype(np.int8)
 
 
 def confirmed(

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.trends.blocks import blocks
 from alarms.trends.means import HOUR_US, hours
 
 DAY_US: Final = 24 * HOUR_US
@@ -67,8 +68,15 @@ def rates(
     >>> found.rate_per_h[:, 0].round(9).tolist(), found.verdict[:, 0].tolist()
     ([12.0, nan, nan], [4, 2, 2])
     """
-    found = [_over(value, at_us, until_us, w, parameters) for w in parameters.windows_us]
-    rate, error, count, verdict = (np.stack(one) for one in zip(*found, strict=True))
+    found = [
+        [
+            _over(value[rows], at_us, until_us, window_us, parameters)
+            for rows in blocks(len(value), value.shape[1])
+        ]
+        for window_us in parameters.windows_us
+    ]
+    columns = ([np.concatenate(part) for part in zip(*one, strict=True)] for one in found)
+    rate, error, count, verdict = (np.stack(one) for one in zip(*columns, strict=True))
     return Rates(rate, error, count, verdict)
 
 

@@ -7,11 +7,12 @@ validity and the ranges that it has seen, and judges later means: see `alarms.tr
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.trends.blocks import blocks
 from alarms.trends.effects import AGE, entanglement
 from alarms.trends.least_squares import Floats, least_squares, orthogonalised
 
@@ -101,6 +102,24 @@ def fit(
     whole = np.isfinite(columns).all(axis=1)
     columns, at_us, drivers = columns[whole], at_us[whole], drivers[whole]
     value = np.where(np.isfinite(value), value, np.nan)[:, whole]
+    found = [
+        _fitted(model, value[rows], at_us, columns, drivers, parameters)
+        for rows in blocks(len(value), max(len(columns), columns.shape[1] ** 2))
+    ]
+    each = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    low, high = each.pop("driver_low"), each.pop("driver_high")
+    seen = SeenRange(low, high, *_leverage(model.effects, columns))
+    return Fit(model=model, validity=validity, seen=seen, **each)
+
+
+def _fitted(
+    model: Model,
+    value: Floats,
+    at_us: NDArray[np.int64],
+    columns: Floats,
+    drivers: Floats,
+    parameters: FitParameters,
+) -> dict[str, NDArray[Any]]:  # by the names of Fit's arrays, and the ranges of drivers
     has = ~np.isnan(value)
     found = least_squares(columns, value)
     size = columns.shape[1]
@@ -116,34 +135,39 @@ def fit(
     no_fit = verdict != FitVerdict.FITTED
     entangled = np.where(no_fit, np.nan, entanglement(model.effects, columns, has))
     verdict[entangled >= parameters.entangled_from] = FitVerdict.ENTANGLED
-    return Fit(
-        model=model,
-        validity=validity,
-        coefficient=np.where(no_fit[:, np.newaxis], np.nan, found.coefficient),
-        error=np.where(no_fit[:, np.newaxis], np.nan, found.error),
-        sigma=np.where(no_fit, np.nan, found.sigma),
-        r_squared=np.where(no_fit, np.nan, found.r_squared),
-        entanglement=entangled,
-        count=found.count,
-        seen=_seen(model.effects, columns, drivers, has),
-        verdict=verdict.astype(np.int8),
-    )
+    low, high = _ranges(drivers, has)
+    return {
+        "coefficient": np.where(no_fit[:, np.newaxis], np.nan, found.coefficient),
+        "error": np.where(no_fit[:, np.newaxis], np.nan, found.error),
+        "sigma": np.where(no_fit, np.nan, found.sigma),
+        "r_squared": np.where(no_fit, np.nan, found.r_squared),
+        "entanglement": entangled,
+        "count": found.count,
+        "verdict": verdict.astype(np.int8),
+        "driver_low": low,
+        "driver_high": high,
+    }
 
 
-def _seen(
-    names: tuple[str, ...], columns: Floats, drivers: Floats, has: NDArray[np.bool_]
-) -> SeenRange:
-    cells = has[:, :, np.newaxis]
-    low = np.min(np.where(cells, drivers, np.inf), axis=1, initial=np.inf)
-    high = np.max(np.where(cells, drivers, -np.inf), axis=1, initial=-np.inf)
-    known = low <= high
+def _ranges(drivers: Floats, has: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the lowest and highest of each driver over each channel's bins, NaN without any."""
+    low, high = np.full((2, len(has), drivers.shape[1]), np.nan)
+    some = has.any(axis=1)
+    for number, driver in enumerate(drivers.T):
+        low[some, number] = np.min(np.where(has[some], driver, np.inf), axis=1, initial=np.inf)
+        high[some, number] = np.max(np.where(has[some], driver, -np.inf), axis=1, initial=-np.inf)
+    return low, high
+
+
+def _leverage(names: tuple[str, ...], columns: Floats) -> tuple[Floats, float]:
+    """Learn how unusual combinations of drivers were, over all bins: they are no channel's own."""
     repeatable = np.flatnonzero([name != AGE for name in names])
-    root, most = np.zeros((len(names), len(names))), np.inf
-    ground = orthogonalised(columns[has.any(axis=0)][:, repeatable])
-    if ground is not None:
-        root[np.ix_(repeatable, repeatable)] = ground[1]
-        most = float(np.max(np.sum(ground[0] ** 2, axis=1)))
-    return SeenRange(np.where(known, low, np.nan), np.where(known, high, np.nan), root, most)
+    root = np.zeros((len(names), len(names)))
+    ground = orthogonalised(columns[:, repeatable])
+    if ground is None:
+        return root, np.inf
+    root[np.ix_(repeatable, repeatable)] = ground[1]
+    return root, float(np.max(np.sum(ground[0] ** 2, axis=1)))
 
 
 def _span_us(has: NDArray[np.bool_], at_us: NDArray[np.int64]) -> Floats:  # [channel]

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.trends.blocks import blocks
 from alarms.trends.means import hours
 
 PAIRS_AT_ONCE: Final = 1 << 21  # 16 MiB of slopes, in a cache or nearly; more rows wait.
@@ -134,13 +135,11 @@ def kendall_variance(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return variance
 
 
-def chunks(rows: int, bins: int) -> Iterator[slice]:
+def pair_blocks(rows: int, bins: int) -> Iterator[slice]:
     """Cut rows so that their pairs fit into memory; refuse windows whose pairs do not."""
     if bins > MEANS_MAX:
         raise ValueError(f"{bins} bins make too many pairs, {MEANS_MAX} may be: use wider bins")
-    step = max(PAIRS_AT_ONCE // max(bins * (bins - 1) // 2, 1), 1)
-    for begin in range(0, rows, step):
-        yield slice(begin, begin + step)
+    return blocks(rows, bins * (bins - 1) // 2, PAIRS_AT_ONCE)
 
 
 def _median_and_interval(
@@ -148,7 +147,7 @@ def _median_and_interval(
 ) -> NDArray[np.float64]:  # [slope, low, high][channel]
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     found = np.full((3, len(value)), np.nan)
-    for rows in chunks(*value.shape):
+    for rows in pair_blocks(*value.shape):
         n = np.count_nonzero(~np.isnan(value[rows]), axis=1)
         pairs = n * (n - 1) // 2
         half = z * np.sqrt(kendall_variance(value[rows]))

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from statsmodels.tsa.stattools import acf
 
-from alarms.trends.autocorrelation import autocorrelation, ranks
+from alarms.trends import mann_kendall as module
+from alarms.trends.autocorrelation import autocorrelation, lag_one, ranks
+from alarms.trends.blocks import blocks
 from alarms.trends.mann_kendall import (
     Correlation,
     MannKendallParameters,
@@ -180,6 +182,25 @@ def test_autocorrelation_across_gaps_is_of_time() -> None:
     assert found[2] < -0.85
     assert found[4] > 0.85
     assert abs(found[1]) < 0.2
+
+
+def test_lag_one_is_that_of_all_lags() -> None:
+    value = wandering(30, 50, seed=18)
+    value[np.random.default_rng(19).random(value.shape) < 0.3] = np.nan
+    value[0] = np.nan
+    value[1, 2:] = np.nan
+    expected = np.nan_to_num(autocorrelation(value)[:, 1])
+    assert lag_one(value) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("correlation", list(Correlation))
+def test_memory_is_bounded_and_its_bound_is_not_seen(
+    correlation: Correlation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, parameters = wandering(23, 40, seed=20), MannKendallParameters(correlation=correlation)
+    whole = mann_kendall(value, parameters)
+    monkeypatch.setattr(module, "blocks", lambda rows, _: blocks(rows, 1, 4))
+    assert mann_kendall(value, parameters).z == pytest.approx(whole.z, rel=1e-9)
 
 
 def test_nothing_that_varies_has_no_autocorrelation() -> None:

@@ -12,6 +12,7 @@ from alarms.trends.neighbours import (
     NeighbourVerdict,
     confirmed,
     highest_in_window,
+    movement_level,
     neighbourhoods,
     positions_m,
 )
@@ -84,6 +85,17 @@ def test_what_was_shown_within_the_window_counts() -> None:
     found = highest_in_window(level, at_us, BEGAN_US + 5 * HOUR_US, 3 * HOUR_US)
     assert found.tolist() == [0, 1, UNKNOWN]
     assert highest_in_window(level, at_us, BEGAN_US - 1, HOUR_US).tolist() == [UNKNOWN] * 3
+
+
+def test_who_moves_the_other_way_confirms_nothing() -> None:
+    low, high = np.array([0.1, -0.4, 0.2, -0.1, 0.3]), np.array([0.3, -0.2, 0.4, 0.1, 0.5])
+    near = neighbourhoods(LINE_M, 10.0, ALIKE)
+    up = confirmed(movement_level(low, high, rising=True), near)
+    down = confirmed(movement_level(low, high, rising=False), near)
+    assert verdicts(up)[:4] == ["ALONE", "QUIET", "ALONE", "QUIET"]
+    assert verdicts(down)[:4] == ["QUIET", "ALONE", "QUIET", "QUIET"]
+    together = confirmed(movement_level(low, high, rising=True), neighbourhoods(LINE_M, 20, ALIKE))
+    assert verdicts(together)[0] == "CONFIRMED"
 
 
 def test_nobody_is_near_nobody() -> None:

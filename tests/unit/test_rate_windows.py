@@ -5,6 +5,8 @@ import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
+from alarms.trends import rate as module
+from alarms.trends.blocks import blocks
 from alarms.trends.means import HOUR_US
 from alarms.trends.rate import DAY_US, RateParameters, RateVerdict, rates, slopes
 
@@ -103,6 +105,15 @@ def test_a_line_varies_less_than_a_difference() -> None:
     fitted = slopes(value, np.arange(24.0))[0]
     difference = (value[:, -1] - value[:, 0]) / 23
     assert np.var(difference) / np.var(fitted) == pytest.approx(24 * 25 / (6 * 23), rel=0.08)
+
+
+def test_memory_is_bounded_and_its_bound_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = np.random.default_rng(22).normal(0, 1, (11, WEEK))
+    whole = rates(value, AT_US, UNTIL_US)
+    monkeypatch.setattr(module, "blocks", lambda rows, _: blocks(rows, 1, 4))
+    cut = rates(value, AT_US, UNTIL_US)
+    assert np.array_equal(cut.rate_per_h, whole.rate_per_h)
+    assert np.array_equal(cut.verdict, whole.verdict)
 
 
 def test_windows_are_the_users() -> None:

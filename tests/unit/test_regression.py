@@ -7,6 +7,8 @@ import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
 
+from alarms.trends import regression
+from alarms.trends.blocks import blocks
 from alarms.trends.effects import parts
 from alarms.trends.hydrostatic import DAY_US, HydrostaticModel, antecedent, hydrostatic_model
 from alarms.trends.least_squares import least_squares
@@ -256,8 +258,22 @@ def test_nothing_comes_of_nothing() -> None:
 def test_channels_do_not_see_each_other() -> None:
     value = record(5)
     value[2, ::3] = np.nan
+    value[3, LEVEL > 60] = np.nan
     whole = fitted(value)
+    theirs = residuals(whole, value, AT_US, LEVEL[:, np.newaxis])
     for row in range(5):
         alone = fitted(value[row : row + 1])
         assert alone.coefficient[0] == pytest.approx(whole.coefficient[row], rel=1e-9)
+        assert alone.entanglement[0] == pytest.approx(whole.entanglement[row], rel=1e-9)
         assert alone.verdict[0] == whole.verdict[row]
+        mine = residuals(alone, value[row : row + 1], AT_US, LEVEL[:, np.newaxis])
+        assert np.array_equal(mine.extrapolated[0], theirs.extrapolated[row])
+
+
+def test_memory_is_bounded_and_its_bound_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fitted(record(7))
+    monkeypatch.setattr(regression, "blocks", lambda rows, _: blocks(rows, 1, 3))
+    cut = fitted(record(7))
+    assert cut.coefficient == pytest.approx(whole.coefficient, rel=1e-9)
+    assert cut.seen.high.tolist() == whole.seen.high.tolist()
+    assert cut.verdict.tolist() == whole.verdict.tolist()
