@@ -21,10 +21,12 @@ SEEN: Final = ("low", "high", "leverage_root")
 
 def document_of(fitted: Fit) -> dict[str, Any]:
     """Write a fit down; NaN becomes null, because JSON has no NaN."""
-    kinds = {model: name for name, model in MODELS.items()}
+    kind = next((name for name, one in MODELS.items() if type(fitted.model) is one), None)
+    if kind is None:
+        raise TypeError(f"a fit of {type(fitted.model).__name__} can't be stored: it is in no list")
     seen = fitted.seen
     return {
-        "kind": kinds[type(fitted.model)],  # type: ignore[index]
+        "kind": kind,
         "model": asdict(fitted.model),  # type: ignore[call-overload]
         "validity": asdict(fitted.validity),
         **{name: _plain(getattr(fitted, name)) for name in ROWS},

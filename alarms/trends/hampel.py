@@ -76,6 +76,9 @@ def hampel(
     spread = np.maximum(NORMAL_MAD * deviation, np.nan_to_num(resolution)[:, np.newaxis])
     away = np.abs(value - median)
     judged = ~np.isnan(value) & (known >= parameters.means_min) & ((spread > 0) | (away == 0))
-    verdict = np.where(away > parameters.k * spread, HampelVerdict.OUTLIER, HampelVerdict.GOOD)
+    # Exactly k steps of a coarse instrument are not beyond k steps, whatever rounding makes of it.
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(value)
+    beyond = away > parameters.k * spread + rounding
+    verdict = np.where(beyond, HampelVerdict.OUTLIER, HampelVerdict.GOOD)
     verdict = np.where(judged, verdict, HampelVerdict.UNKNOWN)
     return Hampel(verdict.astype(np.int8), median, spread)

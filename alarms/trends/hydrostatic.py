@@ -43,7 +43,7 @@ class HydrostaticModel:
     @property
     def span_min_us(self) -> int:
         """How long a record has to be."""
-        return round(self.years_min * YEAR_DAYS * DAY_US)
+        return round(self.years_min * 365 * DAY_US)  # Of days: a year without a leap day is one.
 
     def columns(self, at_us: NDArray[np.int64], drivers: Floats) -> Floats:
         """Return [bin, column] from instants and drivers [bin, 1 + others]."""
@@ -71,7 +71,8 @@ def hydrostatic_model(
     known = level[np.isfinite(level)]
     zero = float(np.min(known, initial=np.inf)) if known.size else 0.0
     span = float(np.max(known)) - zero if known.size else 0.0
-    return HydrostaticModel(zero, span if span > 0 else 1.0, int(at_us[0]), others)
+    began_us = int(at_us[0]) if len(at_us) else 0
+    return HydrostaticModel(zero, span if span > 0 else 1.0, began_us, others)
 
 
 def antecedent(

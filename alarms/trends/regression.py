@@ -174,4 +174,6 @@ def _span_us(has: NDArray[np.bool_], at_us: NDArray[np.int64]) -> Floats:  # [ch
     since_us = (at_us - at_us[:1]).astype(np.float64)
     last = np.max(np.where(has, since_us, -np.inf), axis=1, initial=-np.inf)
     first = np.min(np.where(has, since_us, np.inf), axis=1, initial=np.inf)
-    return np.asarray(last - first)
+    # A mean stands for its whole bin, so that three years of days are three years.
+    width = float(np.min(np.diff(at_us))) if len(at_us) > 1 else 0.0
+    return np.asarray(last - first + width)

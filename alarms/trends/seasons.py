@@ -44,7 +44,7 @@ class SeasonalModel:
     @property
     def span_min_us(self) -> int:
         """How long a record has to be."""
-        years = self.years_min * YEAR_DAYS if self.year_harmonics else 0.0
+        years = self.years_min * 365 if self.year_harmonics else 0.0
         return round(max(years, self.days_min) * DAY_US)
 
     def columns(self, at_us: NDArray[np.int64], drivers: Floats) -> Floats:

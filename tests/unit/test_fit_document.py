@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_half_a_document_is_refused(name: str) -> None:
     del document[name]
     with pytest.raises(ValueError, match=f"no stored fit.*{name}"):
         fit_of(document)
+
+
+def test_a_model_of_nobody_is_not_stored() -> None:
+    class Oracle:
+        effects, span_min_us = ("constant",), 0
+
+        def columns(self, at_us: Any, drivers: Any) -> Any:
+            return np.ones((len(at_us), 1)) + 0 * drivers[:, :1]
+
+    made = fit(Oracle(), np.ones((1, 99)), AT_US[:99], LEVEL[:99], VALID)
+    with pytest.raises(TypeError, match="fit of Oracle can't be stored"):
+        document_of(made)
 
 
 def test_another_kind_of_model_is_refused() -> None:

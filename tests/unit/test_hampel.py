@@ -47,6 +47,13 @@ def test_a_level_that_repeats_and_moves_by_one_step_is_good() -> None:
     assert set(of(row, 0.01)[5:]) == {"GOOD"}
 
 
+@pytest.mark.parametrize("level", [0.0, 3.25, 338.48, 1e6])
+def test_three_steps_are_not_beyond_three_steps(level: float) -> None:
+    for sign in (-1, 1):
+        row = [round(level + 0.01 * n, 2) for n in [0] * 11 + [3 * sign, 0, 4 * sign]]
+        assert of(row, 0.01)[-3:] == ["GOOD", "GOOD", "OUTLIER"]
+
+
 def test_without_a_resolution_what_leaves_a_constant_is_not_judged() -> None:
     assert of([1.0] * 8 + [1.5, 1.0], 0.0)[8:] == ["UNKNOWN", "GOOD"]
     assert of([1.0] * 8 + [1.5], float("nan"))[8] == "UNKNOWN"

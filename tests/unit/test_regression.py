@@ -102,6 +102,11 @@ def test_what_is_no_fit_says_why() -> None:
     assert (judged.verdict[:3] == ResidualVerdict.NO_FIT).all()
 
 
+@pytest.mark.parametrize(("days", "verdict"), [(3 * 365, "FITTED"), (3 * 365 - 1, "TOO_SHORT")])
+def test_three_years_of_days_are_three_years(days: int, verdict: str) -> None:
+    assert verdicts(fitted(record(1)[:, :days], LEVEL[:days], AT_US[:days])) == [verdict]
+
+
 def test_a_level_that_never_moved_has_no_effect_to_tell() -> None:
     assert verdicts(fitted(record(), np.full(len(DAYS), 60.0))) == ["DEGENERATE"] * 3
 
@@ -252,6 +257,7 @@ def test_nothing_comes_of_nothing() -> None:
     model = HydrostaticModel(level_zero=0.0, level_span=1.0, began_us=BEGAN_US)
     found = fit(model, np.zeros((2, 0)), AT_US[:0], np.zeros((0, 1)), VALID)
     assert verdicts(found) == ["TOO_LITTLE_DATA"] * 2
+    assert hydrostatic_model(LEVEL[:0], AT_US[:0]).began_us == 0
     assert least_squares(np.ones((1, 1)), np.zeros((2, 1))).count.tolist() == [1, 1]
 
 
