@@ -102,12 +102,13 @@ class Bins:
         known = np.where(good, value, 0.0)
         whole = np.floor(known)
         parts = np.rint(np.ldexp(known - whole, PART_BITS)).astype(np.int64)
-        self.count[where] += np.add.reduceat(good.astype(np.int64), begins, axis=0).T
-        if int(np.max(self.count[where], initial=0)) > READINGS_MAX:
+        count = self.count[where] + np.add.reduceat(good.astype(np.int64), begins, axis=0).T
+        if int(np.max(count, initial=0)) > READINGS_MAX:
             raise OverflowError(
                 f"more than {READINGS_MAX} readings in a bin of {self.width_us} µs can't be summed "
                 "exactly: choose shorter bins"
             )
+        self.count[where] = count
         summed = self.parts[where] + np.add.reduceat(parts, begins, axis=0).T
         carried = np.add.reduceat(whole.astype(np.int64), begins, axis=0).T + (summed >> PART_BITS)
         self.whole[where] += carried

@@ -38,7 +38,7 @@ class Drift:
     """The trend of each pair's difference; NaN where there is too little data."""
 
     rate_per_h: NDArray[np.float64]  # [pair] Sen's slope of first minus second
-    low_per_h: NDArray[np.float64]  # [pair] its interval
+    low_per_h: NDArray[np.float64]  # [pair] its interval, if noise were white
     high_per_h: NDArray[np.float64]  # [pair]
     parted: NDArray[np.float64]  # [pair] by how much, from the first to the last common mean
     p: NDArray[np.float64]  # [pair] of Mann–Kendall with Hamed and Rao's correction
@@ -55,8 +55,8 @@ def drift(
 ) -> Drift:
     """Look for a trend in the difference of each pair.
 
-    A drift needs all three: Mann–Kendall with Hamed–Rao sees a trend, Sen's interval does not
-    hold 0, and the pair has parted by more than it may: with enough data anything is significant.
+    A drift needs both: Mann–Kendall with Hamed–Rao sees a trend, and the pair has parted by more
+    than it may, because with enough data anything is significant.
 
     >>> at_us = np.arange(40) * 3_600_000_000
     >>> tide = np.sin(np.arange(40.0))
@@ -79,10 +79,9 @@ def drift(
     begins_h = np.min(at_h, axis=1, initial=np.inf, where=~np.isnan(at_h))
     ends_h = np.max(at_h, axis=1, initial=-np.inf, where=~np.isnan(at_h))
     parted = line.slope_per_h * np.where(ends_h >= begins_h, ends_h - begins_h, np.nan)
-    unknown = line.verdict == TrendVerdict.TOO_LITTLE_DATA
+    unknown = test.verdict == TrendVerdict.TOO_LITTLE_DATA
     parts = np.abs(parted) > tolerance
-    rises = (line.verdict == TrendVerdict.RISING) & (test.verdict == TrendVerdict.RISING)
-    falls = (line.verdict == TrendVerdict.FALLING) & (test.verdict == TrendVerdict.FALLING)
+    rises, falls = test.verdict == TrendVerdict.RISING, test.verdict == TrendVerdict.FALLING
     return Drift(
         rate_per_h=line.slope_per_h,
         low_per_h=line.low_per_h,

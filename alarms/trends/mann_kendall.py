@@ -39,8 +39,9 @@ class MannKendallParameters:
 
     alpha: float = 0.01  # Two-sided; `domain.md` C.2.
     correlation: Correlation = Correlation.HAMED_RAO
-    # Hamed and Rao take every lag that stands out. Of a hundred lags five do so by chance, and
-    # false trends then double even in white noise; so we stop at the first that does not.
+    # Hamed and Rao take every lag that stands out, and let negative ones narrow the spread. Of a
+    # hundred lags five stand out by chance, and false trends then double even in white noise; so
+    # we stop at the first that does not, and only widen.
     all_lags: bool = False
     means_min: int = 10  # Kendall 1975: from 10 on the normal distribution of S will do.
 
@@ -66,7 +67,7 @@ def mann_kendall(
 
     Z = (S ∓ 1) / sqrt(Var S), Var with ties. HAMED_RAO multiplies Var by n/n* from the
     significant autocorrelations of the ranks of the detrended means (Hamed & Rao 1998,
-    J. Hydrol. 204); where that is not positive it stays 1.
+    J. Hydrol. 204), here never by less than 1.
     PRE_WHITENED tests the means less Sen's trend and lag-1 correlation, with the trend put back
     (Yue et al. 2002, Hydrol. Process. 16). Lags are of time: a gap is no neighbourhood.
 
@@ -133,7 +134,10 @@ def pre_whitened(value: NDArray[np.float64]) -> NDArray[np.float64]:  # [channel
 def variance_ratio(
     value: NDArray[np.float64], *, all_lags: bool, alpha: float = 0.05
 ) -> NDArray[np.float64]:
-    """Return Hamed and Rao's n/n* of each row: by how much correlation widens the spread of S."""
+    """Return Hamed and Rao's n/n* of each row: by how much correlation widens the spread of S.
+
+    With all lags it may narrow it too, and where it is not even positive it is 1.
+    """
     n = np.count_nonzero(np.isfinite(value), axis=1)[:, np.newaxis].astype(np.float64)
     lag = np.arange(1, value.shape[1])
     found = autocorrelation(ranks(_without_trend(value)[0]))[:, 1:]
@@ -143,7 +147,7 @@ def variance_ratio(
     weight = np.where(lag < n, (n - lag) * (n - lag - 1) * (n - lag - 2), 0.0)
     total = np.sum(np.where(stands_out, weight * found, 0.0), axis=1)
     ratio = 1 + 2 * total / (n * (n - 1) * (n - 2))[:, 0]
-    return np.where(ratio > 0, ratio, 1.0)
+    return np.where(ratio > 0, ratio, 1.0) if all_lags else np.maximum(ratio, 1.0)
 
 
 def _without_trend(

@@ -88,6 +88,7 @@ def test_more_readings_than_can_be_summed_are_refused() -> None:
     bins.newest = BEGAN_US // MINUTE_US
     with pytest.raises(OverflowError, match="choose shorter bins"):
         bins.add(scans([0.5], [1.0]), CELLS)
+    assert bins.count.tolist() == [[READINGS_MAX] * 2]
 
 
 def test_another_configuration_keeps_the_rows_it_knows() -> None:

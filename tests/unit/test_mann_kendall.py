@@ -118,6 +118,15 @@ def test_pre_whitening_sees_more_trends_that_are_none() -> None:
     assert false_trends(value, Correlation.PRE_WHITENED) > naive
 
 
+def test_correlation_only_makes_a_trend_less_sure() -> None:
+    """Noise that swings to and fro would narrow the spread far too much, from one chance lag."""
+    value = np.random.default_rng(21).normal(0, 1, (2000, 100))
+    for n in range(1, 100):
+        value[:, n] -= 0.5 * value[:, n - 1]
+    assert np.mean(mann_kendall(value, HAMED_RAO).verdict != TrendVerdict.NO_TREND) > 0.07
+    assert false_trends(value, Correlation.HAMED_RAO) < 0.01
+
+
 def test_all_lags_see_trends_in_white_noise() -> None:
     """Why Hamed and Rao's sum is ended at the first lag that does not stand out."""
     value = np.random.default_rng(17).normal(0, 1, (2000, 100))
