@@ -73,8 +73,8 @@ def mann_kendall(
 
     >>> found = mann_kendall(np.array([[1.0, 3, 2, 4, 5]]), MannKendallParameters(
     ...     correlation=Correlation.IGNORED, means_min=5))
-    >>> found.s[0], found.variance[0].round(3), found.z[0].round(4)
-    (np.float64(8.0), np.float64(16.667), np.float64(1.7146))
+    >>> found.s.tolist(), found.variance.round(3).tolist(), found.z.round(4).tolist()
+    ([8.0], [16.667], [1.7146])
     """
     value = np.where(np.isfinite(value), value, np.nan)
     numbers = np.concatenate(

@@ -66,8 +66,8 @@ def sen_lines(
     >>> at_us = np.arange(10) * 3_600_000_000
     >>> x = np.array([[1.0, 2, 3, 4, 5, 60, 7, 8, 9, 10]])
     >>> line = sen_lines(x, at_us)
-    >>> line.slope_per_h[0], line.intercept[0], TrendVerdict(line.verdict[0]).name
-    (np.float64(1.0), np.float64(1.5), 'RISING')
+    >>> line.slope_per_h.tolist(), line.intercept.tolist(), TrendVerdict(line.verdict[0]).name
+    ([1.0], [1.5], 'RISING')
     """
     value = np.where(np.isfinite(value), value, np.nan)
     at_h, count = hours(at_us), np.count_nonzero(np.isfinite(value), axis=1)
