@@ -14,6 +14,7 @@ WRITTEN_IN_CHINESE = [
     WORDS / "zh.ts",
     *(path for path in (ROOT / "README.zh-CN.md", *ROOT.glob("docs/*.md")) if path != GLOSSARY),
     *ROOT.glob("docs/guide/*.zh-CN.md"),
+    *ROOT.glob("docs/detectors/*.zh-CN.md"),
     *ROOT.glob("deploy/**/*.md"),
     *(ROOT / "simulators" / "scenarios").glob("*.yaml"),
 ]
