@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from alarms.warming import warming_words
 from api.freshness import Freshness, freshness_of
 from api.site_directory import SiteRecord
 from api.views import LatestView
@@ -16,7 +17,7 @@ from telemetry.quality import FIRST_BAD, Quality
 
 # One query for any number of sites, each from the flush that was seen last.
 NEWEST_SCANS = """
-    select latest.site_id, group_id, time, raw, value, quality, silent, latest.flush_id
+    select latest.site_id, group_id, time, raw, value, quality, silent, latest.flush_id, warming
     from latest join unnest(%s::integer[], %s::bigint[]) as seen (site_id, flush_id)
       on latest.site_id = seen.site_id and latest.flush_id > seen.flush_id
 """
@@ -41,6 +42,7 @@ class NewestScan:
     quality: list[int] | None
     silent: bool
     flush_id: int
+    warming: list[int] | None
 
 
 async def read_newest_scans(
@@ -107,6 +109,9 @@ def _latest(
         quality = 0 if scan.quality is None else scan.quality[slot]
         value = _finite(scan.value[slot])
         raw = None if scan.raw is None or slot >= len(scan.raw) else _finite(scan.raw[slot])
+    bits = 0
+    if scan is not None and scan.warming is not None and slot < len(scan.warming):
+        bits = scan.warming[slot]
     return LatestView(
         channel=key,
         sampled_at=None if scan is None else instant_at(scan.sampled_us),
@@ -116,6 +121,7 @@ def _latest(
         quality_reason=reason_of(quality),
         freshness=freshness,
         level=level,
+        warming_up=warming_words(bits),
     )
 
 

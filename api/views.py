@@ -177,6 +177,8 @@ class LatestView(View):
     quality_reason: str
     freshness: Freshness
     level: int  # Worst level of its process alarms that stand: 0 none to 4 red.
+    # Kinds of its rules that have seen too little to judge yet: rate, ewma, cusum, page_hinkley.
+    warming_up: list[str]
 
 
 class HistoryView(View):

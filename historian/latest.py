@@ -19,26 +19,26 @@ MAKE_INCOMING = """
     create temporary table if not exists incoming_latest (
         site_id integer, group_id integer, time timestamptz,
         raw double precision[], value double precision[], quality smallint[],
-        stream_id integer, monotonic_us bigint, received_at timestamptz
+        warming smallint[], stream_id integer, monotonic_us bigint, received_at timestamptz
     ) on commit delete rows
 """
 COPY_INCOMING = """
     copy incoming_latest (site_id, group_id, time, raw, value, quality,
-                          stream_id, monotonic_us, received_at)
+                          warming, stream_id, monotonic_us, received_at)
     from stdin (format binary)
 """
 # Of several scans of one group the newest counts, and none that is older than what is known.
 UPSERT = """
     insert into latest (site_id, group_id, time, raw, value, quality, silent, flush_id,
-                        stream_id, monotonic_us, received_at)
+                        warming, stream_id, monotonic_us, received_at)
     select distinct on (group_id) site_id, group_id, time, raw, value, quality, false, %s,
-                                  stream_id, monotonic_us, received_at
+                                  warming, stream_id, monotonic_us, received_at
     from incoming_latest where site_id = %s order by group_id, time desc
     on conflict (site_id, group_id) do update set
         time = excluded.time, raw = excluded.raw, value = excluded.value,
         quality = excluded.quality, silent = false, flush_id = excluded.flush_id,
-        stream_id = excluded.stream_id, monotonic_us = excluded.monotonic_us,
-        received_at = excluded.received_at
+        warming = excluded.warming, stream_id = excluded.stream_id,
+        monotonic_us = excluded.monotonic_us, received_at = excluded.received_at
     where latest.time <= excluded.time
 """
 MARK_SILENT = """
@@ -46,7 +46,7 @@ MARK_SILENT = """
     where site_id = %s and group_id = any(%s) and silent <> %s
 """
 READ = """
-    select group_id, time, raw, value, quality, silent, flush_id
+    select group_id, time, raw, value, quality, silent, flush_id, warming
     from latest where site_id = %s order by group_id
 """
 READ_ANCHORS = """
@@ -76,6 +76,8 @@ class LatestScan:
     silent: bool = False  # No scan for longer than three periods.
     flush_id: int = 0  # Set when read: the flush that changed it last.
     anchor: Anchor | None = None  # None: calculated.
+    # [slot] which kinds of rules warm up: see `alarms.warming`; None: none of any slot.
+    warming: NDArray[np.int16] | None = None
 
 
 async def write_latest(
@@ -120,6 +122,7 @@ def _latest(
     quality: list[int] | None,
     silent: bool,
     flush_id: int,
+    warming: list[int] | None,
 ) -> LatestScan:
     judged = np.zeros(len(value), np.int16) if quality is None else np.array(quality, np.int16)
     return LatestScan(
@@ -130,6 +133,7 @@ def _latest(
         quality=judged,
         silent=silent,
         flush_id=flush_id,
+        warming=None if warming is None else np.array(warming, np.int16),
     )
 
 
@@ -164,6 +168,8 @@ def _rows_of(site_id: int, alike: Sequence[LatestScan]) -> Rows:
         ],
         np.int64,
     )
+    nothing = np.zeros(quality.shape[1], np.int16)
+    warming = np.stack([nothing if row.warming is None else row.warming for row in alike])
     columns = [
         Column("int4", np.full(len(alike), site_id)),
         Column("int4", np.array([row.group_id for row in alike])),
@@ -171,6 +177,7 @@ def _rows_of(site_id: int, alike: Sequence[LatestScan]) -> Rows:
         Column("float8[]", np.stack(raw) if raw else None),
         Column("float8[]", np.stack([row.value for row in alike])),
         Column("int2[]", quality, (quality == Quality.GOOD).all(axis=1)),
+        Column("int2[]", warming, (warming == 0).all(axis=1)),
         Column("int4", anchors[:, 0], unknown),
         Column("int8", anchors[:, 1], unknown),
         Column("timestamptz", anchors[:, 2], unknown),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from alarms import journal, outbox
@@ -16,6 +17,7 @@ from alarms.transition import (
     Outcome,
     Transition,
 )
+from alarms.warming import warming_by_channel
 from historian import actions
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
@@ -319,7 +321,8 @@ def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
 async def _write_latest(
     conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, outcome: Outcome, flush_id: int
 ) -> None:
-    rows = [row for scans in prepared.scans for row in _latest_of(desk, scans)]
+    warming = warming_by_channel(desk.state, desk.engine.rules, len(desk.plan.channels))
+    rows = [row for scans in prepared.scans for row in _latest_of(desk, scans, warming)]
     rows += [
         LatestScan(
             group_id=desk.ids.group_ids[scans.group],
@@ -327,6 +330,7 @@ async def _write_latest(
             raw=None,
             value=scans.value[-1],
             quality=scans.quality[-1],
+            warming=_by_slot(desk, scans.group, warming),
         )
         for scans in outcome.calculated
     ]
@@ -336,7 +340,16 @@ async def _write_latest(
         await mark_silent(conn, desk.ids.site_id, flush_id, silent)
 
 
-def _latest_of(desk: SiteDesk, scans: JudgedScans) -> list[LatestScan]:
+def _by_slot(desk: SiteDesk, group: int, warming: NDArray[np.int16]) -> NDArray[np.int16] | None:
+    """Put what is known of channels at their slots; None where nothing warms up."""
+    plan = desk.plan.groups[group]
+    at_slot = np.zeros(plan.slot_count, np.int16)
+    for channel in plan.channels:
+        at_slot[channel.slot] = warming[channel.index]
+    return at_slot if at_slot.any() else None
+
+
+def _latest_of(desk: SiteDesk, scans: JudgedScans, warming: NDArray[np.int16]) -> list[LatestScan]:
     """The newest scan of a group, at the instant it was judged at: a wild stamp shows nowhere.
 
     There is none where only scans came that had been delivered before.
@@ -350,6 +363,7 @@ def _latest_of(desk: SiteDesk, scans: JudgedScans) -> list[LatestScan]:
             value=scans.value[n],
             quality=scans.quality[n],
             anchor=Anchor(stamps.stream_id, stamps.monotonic_us, stamps.received_us),
+            warming=_by_slot(desk, scans.group, warming),
         )
         for n in np.flatnonzero(scans.judged_us == stamps.newest_us)[:1].tolist()
     ]

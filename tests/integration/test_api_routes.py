@@ -86,30 +86,6 @@ async def test_channels_are_described_with_the_rules_that_judge_them(
     assert channels["p-101-level"]["calculated"]
 
 
-async def test_latest_shows_bad_readings_as_bad(centre: Centre, client: httpx.AsyncClient) -> None:
-    scan = centre.scan("piezometers", [50.0, 8.0, 1.0, float("nan")])
-    scan.quality[:] = [0, 1, 0, 101]
-    await centre.flush(RAISED, scans=[scan, centre.scan("cracks", [12.5])])
-
-    rows = {
-        one["channel"]: one for one in (await client.get(f"/api/v1/sites/{SITE}/latest")).json()
-    }
-    assert rows["crack-1-opening"] == {
-        "channel": "crack-1-opening",
-        "sampled_at": "2025-07-01T00:00:00Z",
-        "value": 12.5,
-        "raw": 125.0,
-        "quality": 0,
-        "quality_reason": "good",
-        "freshness": "fresh",
-        "level": 1,
-    }
-    assert rows["p-101-temperature"]["quality_reason"] == "clock_suspect"
-    assert rows["p-101-temperature"]["value"] == 8.0
-    assert (rows["barometer"]["value"], rows["barometer"]["quality_reason"]) == (None, "no_reply")
-    assert (rows["p-101-level"]["value"], rows["p-101-level"]["freshness"]) == (None, "unknown")
-
-
 async def test_history_has_no_more_points_than_asked_for_and_keeps_extremes(
     centre: Centre, client: httpx.AsyncClient
 ) -> None:

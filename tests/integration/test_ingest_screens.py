@@ -79,3 +79,24 @@ async def test_after_a_restart_a_leap_that_stays_is_believed_in_time(
         ("pond", "limit_high", "raise", "yellow"),
         ("pond", "limit_high", "rise", "red"),
     ]
+
+
+async def test_what_warms_up_is_known_beside_the_newest_reading(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    tree = site_document()
+    pond, toe = group_in(tree, "levels")["channels"]
+    chart = {"method": "cusum", "direction": "high", "levels": {"red": 9.0}, "source": "x"}
+    pond |= {"resolution": 0.1, "charts": [{**chart, "learn_readings": 20}]}
+    rate = {"direction": "high", "levels": {"red": 9.0}, "window_s": 300, "source": "x"}
+    toe |= {"rate_limits": [rate]}
+    plan = plan_in(tree)
+    async with ingest(postgres_dsn, write_site(tmp_path, tree)) as bench, edge_line(bench) as line:
+        seen = []
+        for first, scans in ((1, 5), (6, 10), (16, 10)):
+            rows = [[float(n % 3), 0.0] for n in range(scans)]
+            await line.put(block(plan, "levels", rows, first=first))
+            await line.drained()
+            (found,) = await fetch(connection, "select warming from latest where raw is not null")
+            seen.append(found["warming"])
+    assert seen == [[4, 1], [4, 0], None]

@@ -96,6 +96,7 @@ export interface Latest {
   readonly qualityReason: string;
   readonly freshness: Freshness;
   readonly level: Level;
+  readonly warmingUp: readonly string[]; // Kinds of its rules that can't judge yet.
 }
 
 export type Evidence = Readonly<Record<string, unknown>>;

@@ -163,6 +163,7 @@ export function latestOf(value: unknown): Latest {
     qualityReason: asText(json.quality_reason) || "good",
     freshness: (json.freshness as Freshness | undefined) ?? "unknown",
     level: levelOf(json.level),
+    warmingUp: Array.isArray(json.warming_up) ? json.warming_up.map(asText) : [],
   };
 }
 

@@ -96,19 +96,31 @@ function Present({ channel }: { channel: Channel }) {
 function Limits({ channel }: { channel: Channel }) {
   const words = say();
   const all = [...channel.limits, ...channel.rateLimits, ...channel.charts];
+  const warming = latestOfChannel(channel.channel).value?.warmingUp ?? [];
   if (channel.states) return <States channel={channel} />;
   if (all.length === 0) return <p class="empty panel">{words.chart.noLimits}</p>;
   return (
     <div class="panel limits">
       <h3>{words.chart.limits}</h3>
       {all.map((limit) => (
-        <LimitTable key={limit.rule} limit={limit} unit={channel.unit} />
+        <LimitTable
+          key={limit.rule}
+          limit={limit}
+          unit={channel.unit}
+          isWarming={warming.includes(limit.method ?? (limit.windowS === null ? "" : "rate"))}
+        />
       ))}
     </div>
   );
 }
 
-function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }) {
+interface LimitProps {
+  readonly limit: Limit;
+  readonly unit: string;
+  readonly isWarming: boolean;
+}
+
+function LimitTable({ limit, unit: channelUnit, isWarming }: LimitProps) {
   const words = say();
   const isRate = limit.windowS !== null;
   const isChart = limit.method !== null;
@@ -120,6 +132,7 @@ function LimitTable({ limit, unit: channelUnit }: { limit: Limit; unit: string }
   return (
     <div class="limit">
       <h4>{title}</h4>
+      {isWarming && <p class="warming">{words.chart.warmingUp}</p>}
       <ul class="bounds">
         {COLOURED.filter((level) => limit.bounds.has(level)).map((level) => (
           <li key={level}>

@@ -226,6 +226,7 @@ export const en = {
     limits: "Limits",
     noLimits: "This channel has no limits.",
     deadband: "Deadband",
+    warmingUp: "Warming up: it has seen too little to judge",
     confirm: (atLeast: number, ofLast: number) => `${atLeast} of the last ${ofLast} readings`,
     onDelay: "On-delay",
     offDelay: "Off-delay",

@@ -221,6 +221,7 @@ export const zh: Words = {
     limits: "限值",
     noLimits: "该测点没有限值。",
     deadband: "回差",
+    warmingUp: "预热中：数据尚少，暂不判断",
     confirm: (atLeast, ofLast) => `最近 ${ofLast} 次读数中至少 ${atLeast} 次`,
     onDelay: "报警延时",
     offDelay: "解除延时",
