@@ -67,6 +67,7 @@ def add_commands(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
     bench.command("ingest")(bench_ingest)
     bench.command("detectors")(bench_detectors)
+    bench.command("forecast")(bench_forecast)
     app.add_typer(bench, name="bench")
 
 
@@ -185,6 +186,19 @@ def bench_detectors(
     from simulators.proving.bench_detectors import run_bench_detectors
 
     raise typer.Exit(run_bench_detectors(channels, as_json=json))
+
+
+def bench_forecast(
+    failing: Annotated[int, typer.Option(min=5, help="Slopes that fail.")] = 1000,
+    stable: Annotated[int, typer.Option(min=0, help="Slopes that creep and do not.")] = 1000,
+    seed: Annotated[int, typer.Option(min=1, max=50, help="Chooses the slopes.")] = 1,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Are times of failure given, are they right, and are any given to slopes that stand?"""
+    from simulators.proving.bench_forecast import ForecastBench, run_bench_forecast
+
+    bench = ForecastBench(failing=failing, stable=stable, seed=seed, as_json=json)
+    raise typer.Exit(run_bench_forecast(bench))
 
 
 def demo(

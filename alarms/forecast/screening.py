@@ -1,0 +1,55 @@
+"""Which channels gain speed? A cheap look at blocks before anything is fitted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarms.forecast.blocks import Blocks
+from alarms.forecast.settings import ForecastSettings
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pace:
+    """How a window's newest blocks move."""
+
+    enough: NDArray[np.bool_]  # [channel] usable blocks, and one of them new
+    moving: NDArray[np.bool_]  # [channel] further than the noise
+    gaining: NDArray[np.bool_]  # [channel] the short mean velocity above the long one
+    losing: NDArray[np.bool_]  # [channel] below it
+
+
+def pace_of(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Pace:
+    """Compare the mean velocity over a short newest stretch with that over a long one.
+
+    Both are differences of means of two blocks. A channel gains speed where the short one
+    exceeds the long one by `gain_min`, in the same direction, and by `gain_sigmas` of the noise.
+    """
+    short, long = settings.short_blocks, settings.long_blocks
+    end = blocks.mean.shape[1]
+    ends = [_mean(blocks, end - 2 - back, end - back) for back in (0, short, long)]
+    (now, a), (before, b), (long_before, c) = ends
+    known = a & b & c
+    by_short, by_long = (now - before) / short, (now - long_before) / long
+    sign = np.sign(by_long)
+    certain = np.abs(by_short - by_long) * short > settings.gain_sigmas * noise
+    faster = (sign * by_short > settings.gain_min * sign * by_long) & (by_short * by_long > 0.0)
+    slower = sign * by_short * settings.gain_min < sign * by_long
+    held = blocks.share > 0.0
+    newest = held[:, end - 1 - settings.recent_blocks_max :].any(axis=1)
+    usable = held.sum(axis=1)
+    return Pace(
+        enough=(usable >= settings.blocks_min) & newest & known,
+        moving=np.abs(now - long_before) > settings.gain_sigmas * noise,
+        gaining=known & certain & faster,
+        losing=known & certain & slower,
+    )
+
+
+def _mean(blocks: Blocks, first: int, last: int) -> tuple[Floats, NDArray[np.bool_]]:
+    share = blocks.share[:, first:last]
+    total = share.sum(axis=1)
+    mean = (share * blocks.mean[:, first:last]).sum(axis=1) / np.maximum(total, 1e-9)
+    return mean, total > 0.0
