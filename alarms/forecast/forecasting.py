@@ -45,13 +45,16 @@ def forecast(
     bin_h = float(np.median(np.diff(at_us))) / HOUR_US
     noise = bin_noise(value[:, -NOISE_BINS:], np.broadcast_to(resolution, (channels,)))
     sums = sums_of(value)
-    paces = []
+    paces: list[Pace] = []
+    turned = np.zeros(channels, np.bool_)
     for size in settings.bins_per_block:
         blocks = blocks_of(sums, bins=size, count=settings.blocks)
         in_blocks = block_noise(blocks, noise)
         pace = pace_of(blocks, in_blocks, settings)
+        for finer in paces:  # What a finer look has seen turn, a coarser one knows from old news.
+            turned |= finer.losing | pace.has_turned(finer, settings)
         paces.append(pace)
-        found = np.flatnonzero(pace.enough & pace.gaining)
+        found = np.flatnonzero(pace.enough & pace.gaining & ~turned)
         for first in range(0, len(found), CHANNELS_AT_ONCE):
             some = found[first : first + CHANNELS_AT_ONCE]
             near = may_follow_the_law(blocks.of(some), in_blocks[some], settings)

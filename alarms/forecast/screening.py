@@ -19,6 +19,19 @@ class Pace:
     moving: NDArray[np.bool_]  # [channel] further than the noise
     gaining: NDArray[np.bool_]  # [channel] the short mean velocity above the long one
     losing: NDArray[np.bool_]  # [channel] below it
+    velocity: Floats  # [channel] over the short stretch, per bin; NaN where it is not known
+    doubt: Floats  # [channel] how much of that noise can make
+
+    def has_turned(self, finer: "Pace", settings: ForecastSettings) -> NDArray[np.bool_]:
+        """Does a finer look show that the newest movement is slower, and not faster, than this?
+
+        In an acceleration that lasts, the shorter the newest stretch the faster it is. Where it
+        is slower the slope has turned, though the mean of a longer stretch still grows.
+        """
+        direction = np.sign(self.velocity)
+        here, newest = direction * self.velocity, direction * finer.velocity
+        slower = newest * settings.gain_min < here
+        return slower & (here - newest > self.doubt + finer.doubt)
 
 
 def pace_of(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Pace:
@@ -45,6 +58,8 @@ def pace_of(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Pace:
         moving=np.abs(now - long_before) > settings.gain_sigmas * noise,
         gaining=known & certain & faster,
         losing=known & certain & slower,
+        velocity=np.where(a & b, by_short / blocks.bins, np.nan),
+        doubt=settings.gain_sigmas * noise / (short * blocks.bins),
     )
 
 

@@ -11,8 +11,8 @@ class Verdict(IntEnum):
     NOT_MOVING = 2  # Whatever moved is within the noise.
     REGRESSIVE = 3  # It moves, and ever more slowly.
     NOT_ACCELERATING = 4  # It moves, and no faster than before.
-    BELOW_NOISE = 5  # It may accelerate; its velocity now is within the noise.
-    NO_LAW = 6  # It accelerates; motion that never fails tells it as well as the law of failure.
+    NO_LAW = 5  # It accelerates; motion that never fails tells it as well as the law of failure.
+    BELOW_NOISE = 6  # It accelerates; too few of its velocities stand out from the noise.
     POOR_LINE = 7  # Its inverse velocity does not fall along a line.
     SEEN_BEFORE = 8  # It accelerates, and has been as fast before without failing.
     RECEDING = 9  # It accelerates, and the time of failure recedes: a burst that dies down.

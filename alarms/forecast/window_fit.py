@@ -93,7 +93,7 @@ def _believe(mean: Floats, weight: Floats, settings: ForecastSettings) -> _Belie
     doubt = _doubt(residual, weight, misfit)
     direction = np.sign(factor)
     likelihood = grid.log_prior - 0.5 * fit.misfit / doubt[:, np.newaxis]
-    likelihood[fit.factor * direction[:, np.newaxis] <= 0.0] = -np.inf
+    likelihood[fit.factor * direction[:, np.newaxis] < 0.0] = -np.inf
     belief = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
     return _Belief(belief.reshape(-1, *SHAPE), direction, misfit, doubt)
 
@@ -106,6 +106,7 @@ def _weights(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Float
     """Inverse variances: noise, less of it in fuller blocks, and what no law can promise."""
     held = blocks.share > 0.0
     last = np.maximum.accumulate(np.where(held, np.arange(held.shape[1]), 0), axis=1)
+    last = np.maximum(last, held.argmax(axis=1)[:, np.newaxis])  # Before the record: its first.
     filled = np.take_along_axis(blocks.mean, last, axis=1)
     step = np.abs(np.diff(filled, axis=1, prepend=filled[:, :1]))
     before, after = np.roll(step, 1, axis=1), np.roll(step, -1, axis=1)

@@ -127,8 +127,8 @@ def _verdict(
     poor = ~(line.slope < 0.0) | ~(line.r_squared >= settings.r_squared_min)
     early = fit.left_high > settings.horizon * (1.0 - fit.onset)
     shut: list[tuple[NDArray[np.bool_], Verdict]] = [
-        (~above_noise | (line.count < settings.rates_min), Verdict.BELOW_NOISE),
         (fit.evidence < settings.evidence_min, Verdict.NO_LAW),
+        (~above_noise | (line.count < settings.rates_min), Verdict.BELOW_NOISE),
         (poor, Verdict.POOR_LINE),
         (ratio < settings.past_velocity_ratio, Verdict.SEEN_BEFORE),
         (~fit.foreseen, Verdict.RECEDING),

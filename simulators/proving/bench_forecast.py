@@ -30,7 +30,7 @@ from alarms.forecast.forecasting import forecast
 from alarms.forecast.forecasts import HOUR_US, Forecasts
 from alarms.forecast.settings import ForecastSettings
 from simulators.proving.failing_slopes import FailingSlopes, failing_slopes
-from simulators.proving.stable_slopes import StableSlopes, stable_slopes
+from simulators.proving.stable_slopes import WATCHED_H, StableSlopes, stable_slopes
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +50,7 @@ class ForecastBench:
     stable: int
     seed: int
     as_json: bool
+    watched_h: float = WATCHED_H
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,7 +86,7 @@ def forecast_report(bench: ForecastBench) -> dict[str, Any]:
     asked = {p: ask_failing(bench.seed, bench.failing, p) for p in PROGRESS}
     judged = asked[JUDGED_PROGRESS]
     of_record = ask_failing(bench.seed, bench.failing, JUDGED_PROGRESS, of_record=True)
-    false = dict(false_failures(bench.seed, bench.stable))
+    false = dict(false_failures(bench.seed, bench.stable, bench.watched_h))
     falsely_given = sum(int(given.sum()) for given in false.values())
     return {
         "failing": bench.failing,
@@ -119,10 +120,10 @@ def ask_failing(
 
 
 def false_failures(
-    seed: int, count: int, settings: ForecastSettings = DEFAULT
+    seed: int, count: int, watched_h: float = WATCHED_H, settings: ForecastSettings = DEFAULT
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """By instrument: which stable slopes are given a time of failure at any bin of the watch."""
-    for slopes in stable_slopes(seed, count):
+    for slopes in stable_slopes(seed, count, watched_h):
         given = np.zeros(len(slopes.value), np.bool_)
         for last in np.flatnonzero(slopes.at_h >= 0.0):
             given |= _ask(slopes, int(last) + 1, settings).given
