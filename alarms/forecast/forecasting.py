@@ -17,7 +17,7 @@ from alarms.forecast.windows import Window, answers_of
 Floats = NDArray[np.float64]
 
 DEFAULT: Final = ForecastSettings()
-CHANNELS_AT_ONCE: Final = 128  # Bounds the memory of a fit: about 6 MB a table.
+CHANNELS_AT_ONCE: Final = 32  # Bounds the memory of a fit: 7 MB a table.
 NOISE_BINS: Final = 160  # The newest bins tell the noise of a bin.
 
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 class Pace:
     """How a window's newest blocks move."""
 
-    enough: NDArray[np.bool_]  # [channel] usable blocks, and one of them new
+    enough: NDArray[np.bool_]  # [channel] usable blocks, one of the newest two among them
     moving: NDArray[np.bool_]  # [channel] further than the noise
     gaining: NDArray[np.bool_]  # [channel] the short mean velocity above the long one
     losing: NDArray[np.bool_]  # [channel] below it
@@ -50,11 +50,9 @@ def pace_of(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Pace:
     certain = np.abs(by_short - by_long) * short > settings.gain_sigmas * noise
     faster = (sign * by_short > settings.gain_min * sign * by_long) & (by_short * by_long > 0.0)
     slower = sign * by_short * settings.gain_min < sign * by_long
-    held = blocks.share > 0.0
-    newest = held[:, end - 1 - settings.recent_blocks_max :].any(axis=1)
-    usable = held.sum(axis=1)
+    usable = (blocks.share > 0.0).sum(axis=1)
     return Pace(
-        enough=(usable >= settings.blocks_min) & newest & known,
+        enough=(usable >= settings.blocks_min) & known,
         moving=np.abs(now - long_before) > settings.gain_sigmas * noise,
         gaining=known & certain & faster,
         losing=known & certain & slower,

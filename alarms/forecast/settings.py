@@ -12,7 +12,6 @@ class ForecastSettings:
     blocks: int = 40
     bins_per_block: tuple[int, ...] = (1, 2, 4, 8, 16)
     blocks_min: int = 12  # With fewer usable blocks a window says nothing.
-    recent_blocks_max: int = 2  # The newest usable block may be so many blocks old, no more.
 
     # Where acceleration begins to be looked for: the mean velocity over the short stretch stands
     # above that over the long one by a factor and by so many standard deviations of the noise.
@@ -47,4 +46,4 @@ class ForecastSettings:
     # The interval's width in units of the likelihood's own, found by conformal calibration
     # (Vovk et al. 2005) on seeds that are never judged: see simulators/proving/bench_forecast.py.
     level: float = 0.8
-    widening: float = 1.03
+    widening: float = 0.75

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 FREE_NUMBERS = 5  # Of the creep law: where, how fast, onset, time left, α.
 MEMORY_MAX = 0.9
+STEP = float(np.log(LEFT[1] / LEFT[0]))  # The grid can't tell times of failure apart more finely.
 ALPHA_TWO = int(np.argmin(np.abs(ALPHAS - 2.0)))
 
 
@@ -56,7 +57,7 @@ def fit_window(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Win
     of_left = _normed(now.belief.sum(axis=(1, 3)))
     middle = _quantile(of_left, 0.5)
     ends = [_quantile(of_left, q) for q in _tails(settings.level)]
-    low, high = (middle * (end / middle) ** settings.widening for end in ends)
+    reach = [settings.widening * np.hypot(np.log(end / middle), STEP) for end in ends]
 
     earlier_weight = weight.copy()
     earlier_weight[:, weight.shape[1] - settings.foresight_blocks :] = 0.0
@@ -64,8 +65,8 @@ def fit_window(blocks: Blocks, noise: Floats, settings: ForecastSettings) -> Win
     soonest, latest = (_quantile(earlier, q) for q in _tails(settings.foresight_level))
     return WindowFit(
         left=middle,
-        left_low=low,
-        left_high=high,
+        left_low=middle * np.exp(-reach[0]),
+        left_high=middle * np.exp(reach[1]),
         left_alpha_two=LEFT[now.belief[..., ALPHA_TWO].sum(axis=1).argmax(axis=1)],
         onset=_normed(now.belief.sum(axis=(2, 3))) @ ONSETS,
         alpha=_normed(now.belief.sum(axis=(1, 2))) @ ALPHAS,

@@ -35,7 +35,7 @@ def test_a_failing_slope_is_given_its_time(alpha: float) -> None:
     assert answers.earliest_h[0] < answers.fails_h[0] < answers.latest_h[0]
     assert answers.alpha[0] == pytest.approx(alpha, abs=0.3)
     # The window that tells most may begin after the onset.
-    assert -1.3 * 135.0 < answers.onset_h[0] < -75.0
+    assert -1.3 * 135.0 < answers.onset_h[0] < -30.0
 
 
 def test_other_methods_agree_where_alpha_is_two() -> None:
@@ -107,6 +107,30 @@ def test_a_record_that_has_stopped_says_nothing_about_now() -> None:
     moved = failing(AT_H, fails_h=15.0)
     moved[-60:] = np.nan
     assert verdict_of(moved) == Verdict.NO_RECENT_DATA
+
+
+def test_a_record_that_stopped_two_blocks_ago_is_not_recent_in_any_window() -> None:
+    """The coarsest blocks are 16 bins: silence of 32 is too old even there, 31 is not."""
+    moved = failing(AT_H, fails_h=40.0, lasts_h=400.0, velocity=2.0)
+    silent = {}
+    for bins in (31, 32):
+        stopped = moved.copy()
+        stopped[-bins:] = np.nan
+        silent[bins] = verdict_of(stopped)
+    assert silent[31] != Verdict.NO_RECENT_DATA
+    assert silent[32] == Verdict.NO_RECENT_DATA
+
+
+def test_the_last_hours_are_told_to_a_part_of_an_hour() -> None:
+    """Half a bin matters by then: means stand for the middle of their bins."""
+    truth = np.linspace(2.5, 5.5, 30)
+    slopes = [
+        failing(AT_H, fails_h=float(one), lasts_h=90.0, noise=0.05, seed=seed)
+        for seed, one in enumerate(truth)
+    ]
+    given = ask(*slopes).answers.fails_h
+    assert np.isfinite(given).mean() > 0.8
+    assert np.nanmedian(given - truth) == pytest.approx(0.0, abs=0.2)
 
 
 def test_gaps_are_survived() -> None:

@@ -67,8 +67,8 @@ def test_it_is_the_gates_that_keep_stable_slopes_from_being_called_failing() -> 
 
 
 def test_narrow_intervals_are_found_out() -> None:
-    """Intervals half as wide miss the truth far more often: the judge sees it."""
-    narrow = ask_failing(9, 300, 0.9, replace(DEFAULT, widening=0.5))
+    """Intervals of half the width miss the truth far more often: the judge sees it."""
+    narrow = ask_failing(9, 300, 0.9, replace(DEFAULT, widening=DEFAULT.widening / 2.0))
     some = narrow.answered
     holds = (narrow.earliest_h <= narrow.fails_h) & (narrow.fails_h <= narrow.latest_h)
     assert holds[some].mean() < 0.65
