@@ -30,7 +30,7 @@ class ForecastSettings:
     rates_min: int = 5  # Guard of the field: never from fewer usable rates.
     r_squared_min: float = 0.8  # Of the line through the inverse velocities.
     velocity_sigmas: float = 3.0  # The velocity now against the noise of a velocity.
-    evidence_min: float = 4.0  # Log-likelihood by which the law beats motion without a failure.
+    evidence_min: float = 5.0  # Log-likelihood by which the law beats motion without a failure.
     # The latest time of the interval, as a part of the time that acceleration has lasted already.
     horizon: float = 0.5
     # The velocity now against the largest in the record before acceleration began: a burst such as

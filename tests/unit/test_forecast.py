@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from slopes import BEGAN_US, HOUR_US, failing, hours, instants, noisy
 
+from alarms.forecast.blocks import bin_noise
 from alarms.forecast.forecasting import forecast
-from alarms.forecast.forecasts import NEVER_US, Forecasts
+from alarms.forecast.forecasts import NEVER_US, Answers, Forecasts, no_answers, take_better
 from alarms.forecast.settings import ForecastSettings
 from alarms.forecast.verdict import Verdict
 from alarms.forecast.words import REASONS, reason
@@ -201,6 +202,42 @@ def test_one_outlier_in_quiet_creep_is_no_failure() -> None:
     moved[-1] += 50.0
     moved[120] -= 50.0
     assert not ask(moved).given[0]
+
+
+def test_what_is_believed_of_alpha_beforehand_matters_where_noise_hides_it() -> None:
+    """The lower α, the longer the end takes from the same acceleration."""
+    moved = failing(AT_H, fails_h=15.0, noise=1.0)[np.newaxis]
+    low, high = (
+        forecast(moved, instants(AT_H), settings=replace(SETTINGS, alpha_mean=mean)).answers
+        for mean in (1.5, 2.8)
+    )
+    assert low.alpha[0] < high.alpha[0]
+    assert low.by_alpha_two_h[0] == pytest.approx(high.by_alpha_two_h[0], rel=0.2)
+
+
+def test_of_two_windows_that_give_a_time_the_narrower_speaks() -> None:
+    def answer(earliest: float, latest: float, verdict: Verdict) -> Answers:
+        one = no_answers(1)
+        one.verdict[0], one.fails_h[0] = verdict, (earliest * latest) ** 0.5
+        one.earliest_h[0], one.latest_h[0] = earliest, latest
+        return one
+
+    held, channel = no_answers(1), np.array([0])
+    for earliest, latest, verdict, told in [
+        (np.nan, np.nan, Verdict.TOO_EARLY, np.nan),
+        (10.0, 40.0, Verdict.FORECAST, 10.0),
+        (5.0, 10.0, Verdict.FORECAST, 5.0),
+        (8.0, 20.0, Verdict.FORECAST, 5.0),
+        (np.nan, np.nan, Verdict.NO_LAW, 5.0),
+    ]:
+        take_better(held, channel, answer(earliest, latest, verdict))
+        assert held.earliest_h[0] == pytest.approx(told, nan_ok=True)
+    assert held.verdict[0] == Verdict.FORECAST
+
+
+def test_noise_is_at_least_what_rounding_makes() -> None:
+    flat = np.zeros((2, 50))
+    assert bin_noise(flat, np.array([1.2, np.nan])).tolist() == [1.2 / 12**0.5, 0.0]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
