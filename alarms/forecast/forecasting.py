@@ -41,7 +41,7 @@ def forecast(
     answers = no_answers(channels)
     asked_us = int(at_us[-1]) if bins else 0
     if channels == 0 or bins < max(settings.blocks_min, 2):
-        return Forecasts(asked_us, answers)
+        return Forecasts(asked_us, answers, settings.level)
     bin_h = float(np.median(np.diff(at_us))) / HOUR_US
     noise = bin_noise(value[:, -NOISE_BINS:], np.broadcast_to(resolution, (channels,)))
     sums = sums_of(value)
@@ -64,7 +64,7 @@ def forecast(
                 window = Window(value[some], blocks.of(some), in_blocks[some], bin_h)
                 take_better(answers, some, answers_of(window, settings))
     _say_why_not(answers, paces, value, settings)
-    return Forecasts(asked_us, answers)
+    return Forecasts(asked_us, answers, settings.level)
 
 
 def _say_why_not(

@@ -25,7 +25,7 @@ class Answers:
 
     verdict: Floats  # [channel] Verdict
     fails_h: Floats  # [channel] time of failure; only with the verdict FORECAST, like the next two
-    earliest_h: Floats  # [channel] ends of its interval (80 % unless set otherwise)
+    earliest_h: Floats  # [channel] ends of its interval, of the level of the forecasts
     latest_h: Floats  # [channel]
     onset_h: Floats  # [channel] when acceleration began; negative: so long ago
     crossing_h: Floats  # [channel] since when the short average has stood above the long one
@@ -57,6 +57,7 @@ class Forecasts:
 
     asked_us: int
     answers: Answers
+    level: float = 0.8  # Of the intervals: how often they should hold the truth.
 
     @property
     def verdict(self) -> NDArray[np.int8]:

@@ -37,7 +37,7 @@ REASONS: Final[Mapping[str, Mapping[Verdict, str]]] = {
             "Accelerating for {since} by the law of failure; it is too early to tell the time."
         ),
         Verdict.FORECAST: (
-            "Failure expected in {left}, between {earliest} and {latest} from now (80 %). "
+            "Failure expected in {left}, between {earliest} and {latest} from now ({level:.0f} %). "
             "Accelerating for {since}; α = {alpha:.2f}, R² of the inverse velocity {r_squared:.2f}."
         ),
     },
@@ -58,7 +58,7 @@ REASONS: Final[Mapping[str, Mapping[Verdict, str]]] = {
         Verdict.RECEDING: "正在加速，但预测的破坏时间随最新数据不断推后。",
         Verdict.TOO_EARLY: "已按破坏规律加速 {since}；目前尚早，无法给出时间。",
         Verdict.FORECAST: (
-            "预计 {left}后破坏，80% 区间为 {earliest}至 {latest}后。"
+            "预计 {left}后破坏，{level:.0f} % 区间为 {earliest}至 {latest}后。"
             "已加速 {since}；α = {alpha:.2f}，速率倒数拟合 R² 为 {r_squared:.2f}。"
         ),
     },
@@ -76,6 +76,7 @@ def reason(forecasts: Forecasts, channel: int, language: str = "en") -> str:
         return in_hours.format(hours) if hours < HOURS_SHOWN else in_days.format(hours / 24.0)
 
     return REASONS[language][verdict].format(
+        level=100.0 * forecasts.level,
         r_squared=answers.r_squared[channel],
         velocity_ratio=answers.velocity_ratio[channel],
         alpha=answers.alpha[channel],

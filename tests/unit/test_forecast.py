@@ -250,4 +250,11 @@ def test_words_tell_the_time_and_what_it_rests_on() -> None:
     assert reason(found, 0).startswith("Failure expected in 1")
     assert " hours from now (80 %)" in reason(found, 0)
     assert reason(found, 0, "zh").startswith("预计 1")
+    wider = forecast(
+        failing(AT_H, fails_h=15.0)[np.newaxis],
+        instants(AT_H),
+        settings=replace(SETTINGS, level=0.9),
+    )
+    assert " (90 %)" in reason(wider, 0)
+    assert wider.answers.latest_h[0] > found.answers.latest_h[0]
     assert reason(found, 1) == "Not accelerating: it moves no faster than before."

@@ -6,6 +6,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 import alarms.forecast
 from alarms.forecast.filters import exponential, moving_average
@@ -45,7 +46,7 @@ def test_voight_analytic_slo() -> None:
 def test_displacement_of_the_law_is_the_integral_of_its_velocity(alpha: float) -> None:
     left = np.linspace(1.0, 0.1, 20_001)
     velocity = left ** (-1.0 / (alpha - 1.0))
-    integral = -np.trapezoid(velocity, left)
+    integral = -trapezoid(velocity, left)
     assert moved_since_onset(left[-1:], alpha)[0] == pytest.approx(integral, rel=1e-6)
 
 
