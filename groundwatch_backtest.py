@@ -20,6 +20,19 @@ class Order(Enum):
 
 
 From = Annotated[str, typer.Option("--from", help="The first instant; without an offset, UTC.")]
+SiteFile = Annotated[Path, typer.Option("--site", help="The one in force, or another.")]
+Against = Annotated[Path | None, typer.Option(help="Another site file to compare with.")]
+Events = Annotated[
+    Path | None,
+    typer.Option(help="A CSV file of known events: name, begins_at, channel or structure."),
+]
+Plot = Annotated[Path | None, typer.Option(help="Write an HTML page with charts here.")]
+Horizon = Annotated[
+    str, typer.Option(help="How long before an event an alarm announces it, like 24h.")
+]
+ChatterRaises = Annotated[int, typer.Option(min=2, help="So many raises are chatter…")]
+ChatterWindow = Annotated[str, typer.Option(help="… within this time.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")]
 To = Annotated[str, typer.Option(help="The instant before which it ends.")]
 
 
@@ -29,27 +42,20 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def backtest(
-    site: Annotated[Path, typer.Option(help="A site file: the one in force, or another.")],
+    site: SiteFile,
     from_: From,
     to: To,
     dsn: Dsn,
-    against: Annotated[
-        Path | None, typer.Option(help="Another site file, whose alarms are compared.")
-    ] = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(help="A CSV file of known events: name, begins_at, channel or structure."),
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write an HTML page with charts here.")] = None,
+    against: Against = None,
+    events: Events = None,
+    plot: Plot = None,
     order: Annotated[
         Order | None, typer.Option(help="Left out: as recorded, if the site file is in force.")
     ] = None,
-    horizon: Annotated[
-        str, typer.Option(help="How long before an event an alarm announces it, like 24h.")
-    ] = "24h",
-    chatter_raises: Annotated[int, typer.Option(min=2, help="So many raises are chatter…")] = 3,
-    chatter_window: Annotated[str, typer.Option(help="… within this time.")] = "60s",
-    json: Annotated[bool, typer.Option(help="Print the findings as one JSON object.")] = False,
+    horizon: Horizon = "24h",
+    chatter_raises: ChatterRaises = 3,
+    chatter_window: ChatterWindow = "60s",
+    json: AsJson = False,
 ) -> None:
     """Run the engine over stored history: what would have been told, and what it was worth."""
     from alarms.backtest.command import run_backtest

@@ -25,7 +25,8 @@ STEPS_S: Final = (
     *(60, 300, 900, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 2 * 86_400, 7 * 86_400),
     *(14 * 86_400, 28 * 86_400, 91 * 86_400, 182 * 86_400, 364 * 86_400, 1_820 * 86_400),
 )
-LABELS_MAX: Final = 9
+LABELS_MAX: Final = 11
+GAP: Final = 4
 
 Values = NDArray[np.float32]
 
@@ -111,15 +112,21 @@ def _range_of(chart: Chart) -> tuple[float, float]:
 
 
 def _outline(scale: _Scale, low: Values, high: Values) -> str:
-    """Go along the highest values and back along the lowest, piece by piece without gaps."""
-    there = np.isfinite(low) & np.isfinite(high)
+    """Go along the highest values and back along the lowest; a gap breaks the line.
+
+    Readings may be rarer than pieces, so a gap is what is longer than is usual between them.
+    """
+    there = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    if not len(there):
+        return ""
+    apart = np.diff(there)
+    usual = float(np.median(apart)) if len(apart) else 1.0
     width_us = (scale.to_us - scale.from_us) / len(low)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]])))
     paths = []
-    for begin, end in edges.reshape(-1, 2).tolist():
-        x = [scale.x(scale.from_us + (n + 0.5) * width_us) for n in range(begin, end)]
-        up = [f"{a:.1f} {scale.y(float(b)):.1f}" for a, b in zip(x, high[begin:end], strict=True)]
-        down = [f"{a:.1f} {scale.y(float(b)):.1f}" for a, b in zip(x, low[begin:end], strict=True)]
+    for run in np.split(there, np.flatnonzero(apart > GAP * usual) + 1):
+        x = [scale.x(scale.from_us + (n + 0.5) * width_us) for n in run.tolist()]
+        up = [f"{a:.1f} {scale.y(float(b)):.1f}" for a, b in zip(x, high[run], strict=True)]
+        down = [f"{a:.1f} {scale.y(float(b)):.1f}" for a, b in zip(x, low[run], strict=True)]
         paths.append("M" + "L".join([*up, *reversed(down)]) + "Z")
     return "".join(paths)
 
