@@ -39,6 +39,7 @@ To = Annotated[str, typer.Option(help="The instant before which it ends.")]
 def add_commands(app: typer.Typer) -> None:
     """Give the command line what looks back."""
     app.command()(backtest)
+    app.command()(suggest)
 
 
 def backtest(
@@ -75,6 +76,22 @@ def backtest(
         charts=plot is not None,
     )
     raise typer.Exit(run_backtest(request, plot=plot, as_json=json))
+
+
+def suggest(
+    site: SiteFile,
+    from_: From,
+    to: To,
+    dsn: Dsn,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Only this channel; may be given several times.")
+    ] = None,
+) -> None:
+    """Propose deadbands, delays and limits from quiet history, as a diff of the site file."""
+    from alarms.suggestion.command import SuggestRequest, run_suggest
+
+    request = SuggestRequest(site, dsn, _instant(from_), _instant(to), tuple(channel or ()))
+    raise typer.Exit(run_suggest(request))
 
 
 def _instant(text: str) -> int:

@@ -67,6 +67,7 @@ def add_commands(app: typer.Typer) -> None:
     bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
     bench.command("ingest")(bench_ingest)
     bench.command("detectors")(bench_detectors)
+    bench.command("backtest")(bench_backtest)
     app.add_typer(bench, name="bench")
 
 
@@ -185,6 +186,17 @@ def bench_detectors(
     from simulators.proving.bench_detectors import run_bench_detectors
 
     raise typer.Exit(run_bench_detectors(channels, as_json=json))
+
+
+def bench_backtest(
+    channels: Annotated[int, typer.Option(min=1, help="How many channels.")] = 10_000,
+    scans: Annotated[int, typer.Option(min=1, help="Scans of each.")] = 1_000,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How many stored readings a second does one core judge anew?"""
+    from simulators.proving.bench_backtest import run_bench_backtest
+
+    raise typer.Exit(run_bench_backtest(channels, scans, as_json=json))
 
 
 def demo(

@@ -159,7 +159,8 @@ def _time_axis(scale: _Scale, zone: tzinfo, y: int) -> Iterator[str]:
         x = scale.x(local_us - offset_us)
         label = instant_at(local_us).strftime(form)
         yield f'<path class="grid" d="M{x:.1f} {TOP}V{y}"/>'
-        yield f'<text x="{x:.1f}" y="{y + 15}" text-anchor="middle">{label}</text>'
+        if x < WIDTH - 36:
+            yield f'<text x="{x:.1f}" y="{y + 15}" text-anchor="middle">{label}</text>'
 
 
 def _bounds(scale: _Scale, bounds: Sequence[Bound]) -> Iterator[str]:

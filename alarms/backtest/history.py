@@ -63,6 +63,8 @@ class StoredHistory:
         plan: SitePlan,
         group_ids: Sequence[int | None],  # By plan index; None: nothing is stored of it.
         span_us: range,
+        *,
+        with_ticks: bool = True,  # Whether calculated channels are made from it.
     ) -> None:
         self._connection, self._site_id, self._plan = connection, site_id, plan
         self.span_us = span_us
@@ -72,7 +74,7 @@ class StoredHistory:
             if group_id is not None and not group.calculated
         }
         self._converters = [GroupConverter(group) for group in plan.groups]
-        self._calculates = any(group.calculated for group in plan.groups)
+        self._calculates = with_ticks and any(group.calculated for group in plan.groups)
         self._repaired: dict[int, MeasuredScans] = {}
         self.first_us = np.full(len(plan.groups), span_us.stop)
         self.last_us = np.full(len(plan.groups), span_us.start - 1)
