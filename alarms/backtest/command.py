@@ -3,18 +3,15 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from alarms.backtest.history import TooDenseError
 from alarms.backtest.known_events import KnownEventsError
 from alarms.backtest.page import page_of
+from alarms.backtest.progress import ShownProgress
 from alarms.backtest.report import as_object
 from alarms.backtest.running import BackTestRefusedError, BackTestRequest, back_test
 from alarms.backtest.tables import print_tables
@@ -22,42 +19,6 @@ from telemetry.site_file import SiteFileError
 
 REFUSED: Final = 2
 WIDTH: Final = 120  # Where the output is no terminal.
-
-
-class ShownProgress:
-    """Bars on a terminal; nothing where nobody looks."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> "ShownProgress":
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def begin(self, what: str, total: int, /) -> Callable[[int], None]:
-        """Show a bar."""
-        bar = self._bars.add_task(what, total=max(total, 1))
-
-        def told(steps: int) -> None:
-            self._bars.advance(bar, steps)
-
-        return told
 
 
 def run_backtest(request: BackTestRequest, *, plot: Path | None, as_json: bool) -> int:

@@ -1,11 +1,11 @@
 """A back-test from its request to its findings: one transaction that only reads."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection, IsolationLevel
@@ -17,6 +17,7 @@ from alarms.backtest.figures import Bounds, Figures, figures_of
 from alarms.backtest.history import StoredHistory
 from alarms.backtest.known_events import Announcements, KnownEvent, announcements, read_events
 from alarms.backtest.lives import AlarmLife, LifeBook
+from alarms.backtest.progress import Progress
 from alarms.engine import SiteEngine
 from alarms.replaying.eras import Era
 from alarms.transition import AlarmKind
@@ -38,13 +39,6 @@ STATEMENT_TIMEOUT_S: Final = 600.0
 
 class BackTestRefusedError(Exception):
     """Nothing can be said; the message says why, and what to do."""
-
-
-class Progress(Protocol):
-    """Somebody who wants to know how far it is."""
-
-    def begin(self, what: str, total: int, /) -> Callable[[int], None]:
-        """Begin something of so many steps; what is returned is told of steps done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,9 @@ from typing import Final
 
 from psycopg import AsyncConnection
 
-from alarms.backtest.command import ShownProgress
 from alarms.backtest.history import StoredHistory, TooDenseError
-from alarms.backtest.running import (
-    BackTestRefusedError,
-    Progress,
-    known_site,
-    reading_snapshot,
-)
+from alarms.backtest.progress import Progress, ShownProgress
+from alarms.backtest.running import BackTestRefusedError, known_site, reading_snapshot
 from alarms.suggestion.gathering import Thinned, gathered
 from alarms.suggestion.proposal import Proposal, propose
 from alarms.suggestion.quiet import History, NotQuietError, Quiet, quiet_in

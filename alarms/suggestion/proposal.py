@@ -12,11 +12,11 @@ from typing import Final
 from alarms.suggestion.quiet import NotQuietError, Quiet
 from telemetry.limits import ChartLimit, CusumLimit, EwmaLimit, Limit
 from telemetry.plan import ChannelPlan
+from telemetry.quantities import QUANTITIES
 
 DEADBAND_SIGMAS: Final = 3.0  # The usual beginning for displacements; see the guide.
 TOO_WIDE: Final = 5.0  # A deadband so many times as wide hides that the ground has come to rest.
-DELAY_S: Final = {"pressure": 15.0, "pore_pressure": 15.0}
-DELAY_ELSE_S: Final = 60.0
+PRESSURE_DELAY_S, DELAY_S = 15.0, 60.0
 DELAY_PERIODS: Final = 2
 SLOW_PERIOD_S: Final = 60.0  # Read more seldom, n of m readings are confirmed instead.
 SIGMA_OFF: Final = 0.2
@@ -135,7 +135,10 @@ def _new_limit(
 
 
 def _delay_s(of: ChannelPlan, period_s: float) -> float:
-    return max(DELAY_S.get(of.channel.quantity, DELAY_ELSE_S), DELAY_PERIODS * period_s)
+    quantity = QUANTITIES.get(of.channel.quantity)
+    is_pressure = quantity is not None and quantity.dimension == "pressure"
+    usual_s = PRESSURE_DELAY_S if is_pressure else DELAY_S
+    return max(usual_s, DELAY_PERIODS * period_s)
 
 
 def _rounded_up(number: float) -> float:

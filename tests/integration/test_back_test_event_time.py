@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from history import NoProgress
-from ingest_bench import HandClock, fetch
+from history import NoProgress, import_of_mine, stepping_file
+from ingest_bench import fetch
 from ingest_site import BEGAN_US, HOUR_US, group_in, plan_in, site_document, write_site
 from recovery_bench import FAULTS, FORGET, Plan, Run
 from recovery_script import script
@@ -25,19 +24,16 @@ from alarms.backtest.running import (
     reading_snapshot,
 )
 from alarms.engine import SiteEngine
-from alarms.suggestion.command import SuggestRequest, run_suggest
 from alarms.ticks import TickSchedule
 from alarms.transition import AlarmKind, Inputs, Transition
 from historian.connection import connect
 from historian.registry import site_id_of
-from ingest.history.importing import ImportRequest, import_files
-from telemetry.clock import instant_at, instant_us
+from telemetry.clock import instant_us
 from telemetry.conversion import GroupConverter
-from telemetry.plan import SitePlan, plan_of
+from telemetry.plan import SitePlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
 from telemetry.site import Level
-from telemetry.site_file import read_site_file
 
 SPAN_US = range(BEGAN_US, BEGAN_US + HOUR_US)
 STORED = """
@@ -136,42 +132,13 @@ def test_another_configuration_is_held_to_the_stored_numbers(
         assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)
 
 
-def stepping_file(days: int) -> str:
-    """Hourly readings: a pond that is high on every second evening, a crack that opens."""
-    lines = ["time,pond,toe,crack"]
-    for n in range(24 * days):
-        pond = 5.0 + 6.0 * (n % 48 >= 40)
-        lines.append(f"2025-07-{1 + n // 24:02}T{n % 24:02}:00:00Z,{pond},1.0,{40 + n / 24}")
-    return "\n".join(lines) + "\n"
-
-
-async def imported(dsn: str, folder: Path, text: str, tree: dict[str, Any] | None = None) -> Path:
-    """Import a logger's file into a new site."""
-    site = write_site(folder, tree or site_document())
-    (folder / "old.csv").write_text(text, encoding="utf-8")
-    mapping = folder / "mapping.yaml"
-    mapping.write_text(
-        """
-files:
-  - header_rows: 1
-    names_row: 1
-    time: { format: "%Y-%m-%dT%H:%M:%S%z" }
-    groups: { levels: { pond: pond, toe: toe }, cracks: { crack: crack } }
-""",
-        encoding="utf-8",
-    )
-    request = ImportRequest((folder / "old.csv",), site, mapping, dsn)
-    await import_files(request, HandClock(BEGAN_US + 40 * 24 * HOUR_US), NoProgress())
-    return site
-
-
 def request_of(dsn: str, site: Path, days: int = 20, **words: Any) -> BackTestRequest:
     to_us = BEGAN_US + days * 24 * HOUR_US
     return BackTestRequest(site=site, dsn=dsn, from_us=BEGAN_US, to_us=to_us, **words)
 
 
 def test_imported_history_is_judged_by_event_time_only(postgres_dsn: str, tmp_path: Path) -> None:
-    site = asyncio.run(imported(postgres_dsn, tmp_path, stepping_file(20)))
+    site = asyncio.run(import_of_mine(postgres_dsn, tmp_path, stepping_file(20)))
 
     recorded = asyncio.run(back_test(request_of(postgres_dsn, site), NoProgress()))
     timed = asyncio.run(back_test(request_of(postgres_dsn, site, order="event-time"), NoProgress()))
@@ -186,7 +153,7 @@ def test_imported_history_is_judged_by_event_time_only(postgres_dsn: str, tmp_pa
 
 
 def test_two_configurations_and_known_events(postgres_dsn: str, tmp_path: Path) -> None:
-    site = asyncio.run(imported(postgres_dsn, tmp_path, stepping_file(20)))
+    site = asyncio.run(import_of_mine(postgres_dsn, tmp_path, stepping_file(20)))
     tree = other_document()
     tree["name"] = {"en": "Other", "zh": "别"}
     (tmp_path / "other").mkdir()
@@ -222,7 +189,7 @@ def test_two_configurations_and_known_events(postgres_dsn: str, tmp_path: Path) 
 
 
 def test_a_channel_that_stands_elsewhere_is_refused(postgres_dsn: str, tmp_path: Path) -> None:
-    site = asyncio.run(imported(postgres_dsn, tmp_path, stepping_file(1)))
+    site = asyncio.run(import_of_mine(postgres_dsn, tmp_path, stepping_file(1)))
     tree = json.loads(site.read_text())
     group_in(tree, "cracks")["channels"][0] |= {"slot": 3}
     site.write_text(json.dumps(tree))
@@ -234,61 +201,3 @@ async def test_an_unknown_site_is_refused(postgres_dsn: str, tmp_path: Path) -> 
     site = write_site(tmp_path, site_document())
     with pytest.raises(BackTestRefusedError, match="knows no site 'mine'"):
         await back_test(request_of(postgres_dsn, site), NoProgress())
-
-
-def quiet_file(days: int) -> str:
-    """A pond with noise, a daily course and a resolution; a crack that opens all the time."""
-    chance = np.random.default_rng(5)
-    lines = ["time,pond,toe,crack"]
-    for n in range(144 * days):
-        at = instant_at(BEGAN_US + n * 600 * 1_000_000)
-        pond = 5.0 + 0.5 * np.sin(2 * np.pi * n / 144) + 0.1 * chance.standard_normal()
-        toe = 2.0 + 0.05 * chance.standard_normal()
-        cells = f"{round(pond / 0.05) * 0.05:.2f},{toe:.6f},{20 + n / 600:.4f}"
-        lines.append(f"{at:%Y-%m-%dT%H:%M:%SZ},{cells}")
-    return "\n".join(lines) + "\n"
-
-
-def test_proposals_from_what_was_imported(
-    postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tree = site_document()
-    for key in ("levels", "pressures", "cracks", "sums"):
-        group_in(tree, key)["period_s"] = 600
-    group_in(tree, "sums")["channels"][0]["max_age_s"] = 1800
-    pond, toe = group_in(tree, "levels")["channels"]
-    pond["limits"][0]["deadband"] = 0.01
-    del toe["limits"]
-    site = asyncio.run(imported(postgres_dsn, tmp_path, quiet_file(30), tree))
-    before = site.read_text(encoding="utf-8")
-
-    code = run_suggest(SuggestRequest(site, postgres_dsn, BEGAN_US, BEGAN_US + 2**42))
-
-    told = capsys.readouterr().out
-    remarks = {line.split(":")[0]: line for line in told.splitlines() if line.startswith("# ")}
-    assert code == 0
-    assert site.read_text(encoding="utf-8") == before
-    assert "4,320 readings of 2025-07-01 to 2025-07-30, 0.00% bad" in remarks["# pond"]
-    assert "resolution 0.05, daily course ±0." in remarks["# pond"]
-    assert "limits[0].deadband 0.01 to 0.3" in remarks["# pond"]
-    assert "new limits, blue and yellow only" in remarks["# toe"]
-    assert "it drifts by" in remarks["# crack"]
-    assert "0 good readings are too few" in remarks["# tip"]
-    assert set(remarks) == {"# pond", "# toe", "# crack", "# tip", "# base"}
-    (tmp_path / "said.diff").write_text(told, encoding="utf-8")
-    subprocess.run(["git", "apply", "-p0", "--unsafe-paths", "said.diff"], cwd=tmp_path, check=True)
-    after = plan_of(read_site_file(site)).channel_by_key
-    (limit,) = after["pond"].channel.limits
-    assert limit.deadband == pytest.approx(0.3, abs=0.05)
-    assert limit.levels.yellow == 10.0
-    assert [one.direction for one in after["toe"].channel.limits] == ["high", "low"]
-
-
-def test_a_channel_that_is_not_there_is_refused(
-    postgres_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    site = asyncio.run(imported(postgres_dsn, tmp_path, stepping_file(1)))
-    for channels, said in ((("x",), "has no channel x"), (("together",), "only measured")):
-        request = SuggestRequest(site, postgres_dsn, BEGAN_US, BEGAN_US + 2**42, channels)
-        assert run_suggest(request) == 2
-        assert said in capsys.readouterr().err
