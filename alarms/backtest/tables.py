@@ -175,11 +175,12 @@ def _lead(one: Detection) -> Text:
 
 
 def _of_comparison(of: Comparison, test: BackTest) -> Iterator[RenderableType]:
-    table = Table(
-        title=f"The difference: {of.same:,} alarms as before, {len(of.moved):,} moved, "
+    yield Text(
+        f"\nThe difference: {of.same:,} alarms as before, {len(of.moved):,} moved, "
         f"{len(of.removed):,} removed, {len(of.added):,} added",
-        title_justify="left",
+        style="bold",
     )
+    table = Table()
     table.add_column("channel")
     for column in ("moved", "removed", "added"):
         table.add_column(column, justify="right")
