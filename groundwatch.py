@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import groundwatch_backtest
 import groundwatch_files
 import groundwatch_identity
 import groundwatch_simulate
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(quarantine, name="quarantine")
 groundwatch_files.add_commands(app)
+groundwatch_backtest.add_commands(app)
 groundwatch_identity.add_commands(app)
 
 groundwatch_simulate.add_commands(app)

@@ -68,6 +68,7 @@ def add_commands(app: typer.Typer) -> None:
     bench.command("ingest")(bench_ingest)
     bench.command("detectors")(bench_detectors)
     bench.command("forecast")(bench_forecast)
+    bench.command("backtest")(bench_backtest)
     app.add_typer(bench, name="bench")
 
 
@@ -199,6 +200,17 @@ def bench_forecast(
 
     bench = ForecastBench(failing=failing, stable=stable, seed=seed, as_json=json)
     raise typer.Exit(run_bench_forecast(bench))
+
+
+def bench_backtest(
+    channels: Annotated[int, typer.Option(min=1, help="How many channels.")] = 10_000,
+    scans: Annotated[int, typer.Option(min=1, help="Scans of each.")] = 1_000,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How many stored readings a second does one core judge anew?"""
+    from simulators.proving.bench_backtest import run_bench_backtest
+
+    raise typer.Exit(run_bench_backtest(channels, scans, as_json=json))
 
 
 def demo(

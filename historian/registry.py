@@ -16,6 +16,7 @@ from telemetry.plan import ChannelPlan, GroupPlan, SitePlan
 
 # Locks the site until the transaction ends: two registrations do not give out one number twice.
 INSERT_SITE = "insert into site (key) values (%s) on conflict (key) do nothing"
+SITE_ID = "select site_id from site where key = %s"
 LOCK_SITE = "select site_id from site where key = %s for update"
 
 NEWEST_OF_SITE = """
@@ -103,6 +104,23 @@ async def register_site(
         )
         version = await _register_configuration(connection, site_id, document, loaded_at)
     return SiteIds(site_id=site_id, version=version, group_ids=group_ids)
+
+
+async def site_id_of(connection: AsyncConnection, key: str) -> int | None:
+    """Return the number of a site, None of one that the store does not know."""
+    row = await (await connection.execute(SITE_ID, [key])).fetchone()
+    return None if row is None else int(row[0])
+
+
+async def groups_known(connection: AsyncConnection, site_id: int) -> dict[str, int]:
+    """Return the numbers of all groups that a site has ever had, by their ids."""
+    return dict(await (await connection.execute(GROUPS, [site_id])).fetchall())
+
+
+async def channels_known(connection: AsyncConnection, site_id: int) -> dict[str, StoredChannel]:
+    """Return all channels that a site has ever had, by their ids."""
+    cursor = await connection.execute(CHANNELS, [site_id])
+    return {one.key: one for one in (StoredChannel(*row) for row in await cursor.fetchall())}
 
 
 async def newest_configurations(connection: AsyncConnection) -> list[tuple[int, str, int, str]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.stamps import JudgedStamps, Receipt, StampState, judge_stamps
 from telemetry.plan import GroupPlan, SitePlan
 from telemetry.quality import Quality
-from telemetry.scan import JudgedScans, ScanBlock
+from telemetry.scan import JudgedScans, ScanBlock, as_wide_as
 from telemetry.wire import WireError, decode_block
 
 Floats = NDArray[np.float64]
@@ -183,15 +183,3 @@ def _with_suspect_clock(quality: Qualities, verdict: JudgedStamps) -> Qualities:
     return np.where(
         repaired & (quality == Quality.GOOD), np.int16(Quality.CLOCK_SUSPECT), quality
     ).astype(np.int16)
-
-
-def as_wide_as(width: int, raw: Floats, quality: Qualities) -> tuple[Floats, Qualities]:
-    """Fit arrays of an older layout to the plan: new slots have no value yet."""
-    missing = width - raw.shape[1]
-    if missing <= 0:
-        return raw[:, :width], quality[:, :width]
-    rows = len(raw)
-    return (
-        np.hstack([raw, np.full((rows, missing), np.nan)]),
-        np.hstack([quality, np.full((rows, missing), Quality.NO_VALUE, dtype=np.int16)]),
-    )

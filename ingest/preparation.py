@@ -19,7 +19,7 @@ from ingest.desk import Complaints, SiteDesk
 from ingest.inbox import Arrival
 from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
 from ingest.stamps import Receipt
-from telemetry.scan import JudgedScans
+from telemetry.scan import JudgedScans, joined
 from telemetry.uplink import BlockReceived, LostDeclared, Repeated
 
 E = TypeVar("E")
@@ -188,20 +188,6 @@ def blocks_by_group(good: Sequence[GoodBlock]) -> list[list[GoodBlock]]:
     in_order = sorted((block for block in good if not block.judged.is_late), key=place)
     grouped = groupby(in_order, key=lambda block: block.judged.group)
     return [list(of_group) for _, of_group in grouped]
-
-
-def joined(parts: Sequence[JudgedScans]) -> JudgedScans:
-    """Put successive scans of one group together."""
-    if len(parts) == 1:
-        return parts[0]
-    return JudgedScans(
-        group=parts[0].group,
-        sampled_us=np.concatenate([part.sampled_us for part in parts]),
-        judged_us=np.concatenate([part.judged_us for part in parts]),
-        raw=np.concatenate([part.raw for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
-        quality=np.concatenate([part.quality for part in parts]),
-    )
 
 
 def _silences(desk: SiteDesk, silent: NDArray[np.bool_], now_us: int) -> tuple[Silence, ...]:

@@ -153,6 +153,20 @@ def instant_at(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
+def instant_in(text: str) -> int:
+    """Read an instant in ISO 8601; one without an offset is in UTC.
+
+    Raises ValueError, with a sentence, when it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return instant_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text[:80]!r} is no instant; write it like 2025-07-01 or 2025-07-01T08:00:00+08:00."
+        ) from None
+
+
 def real_monotonic_s() -> float:
     """Real seconds on the machine's monotonic clock, for time-outs and latencies."""
     return time.monotonic()

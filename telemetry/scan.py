@@ -1,9 +1,12 @@
 """Scans: the successive instants of one scan group, as the rows of a matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from telemetry.quality import Quality
 
 SLOTS_MAX = 128  # A scan group is what one device answers together; see design decision 0001.
 
@@ -47,3 +50,31 @@ class JudgedScans:
     raw: NDArray[np.float64]  # [scan, slot]
     value: NDArray[np.float64]  # [scan, slot] in the channel's unit, NaN where bad
     quality: NDArray[np.int16]  # [scan, slot]
+
+
+def as_wide_as(
+    width: int, raw: NDArray[np.float64], quality: NDArray[np.int16]
+) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
+    """Fit arrays of an older layout to the plan: new slots have no value yet."""
+    missing = width - raw.shape[1]
+    if missing <= 0:
+        return raw[:, :width], quality[:, :width]
+    rows = len(raw)
+    return (
+        np.hstack([raw, np.full((rows, missing), np.nan)]),
+        np.hstack([quality, np.full((rows, missing), Quality.NO_VALUE, dtype=np.int16)]),
+    )
+
+
+def joined(parts: Sequence[JudgedScans]) -> JudgedScans:
+    """Put successive scans of one group together."""
+    if len(parts) == 1:
+        return parts[0]
+    return JudgedScans(
+        group=parts[0].group,
+        sampled_us=np.concatenate([part.sampled_us for part in parts]),
+        judged_us=np.concatenate([part.judged_us for part in parts]),
+        raw=np.concatenate([part.raw for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+        quality=np.concatenate([part.quality for part in parts]),
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +21,7 @@ from historian.exporting.selection import (
     select_channels,
 )
 from historian.registry import group_ids_of, newest_configurations
+from telemetry import clock
 from telemetry.clock import MachineClock, instant_us
 from telemetry.plan import plan_of
 from telemetry.site_file import read_site_text
@@ -89,12 +90,9 @@ def zone_of(name: str) -> tzinfo:
 def instant_in(text: str) -> int:
     """Read an instant in ISO 8601; one without an offset is in UTC."""
     try:
-        at = datetime.fromisoformat(text)
-        return instant_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        raise SelectionError(
-            f"{text[:80]!r} is no instant; write it like 2025-07-01 or 2025-07-01T08:00:00+08:00."
-        ) from None
+        return clock.instant_in(text)
+    except ValueError as error:
+        raise SelectionError(str(error)) from None
 
 
 async def _selection(conn: AsyncConnection, request: ExportRequest) -> Selection:

@@ -2,13 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-
+from alarms.backtest.progress import ShownProgress
 from historian.imported_files import Coverage
 from historian.registry import RegistrationError
 from ingest.history.importing import (
@@ -25,42 +21,6 @@ from telemetry.site_file import SiteFileError
 
 REFUSED = 2
 SHOWN_MAX = 40
-
-
-class ShownProgress:
-    """Bars on a terminal; nothing where nobody looks."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> "ShownProgress":
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def begin(self, what: str, total: int) -> Callable[[int], None]:
-        """Show a bar."""
-        bar = self._bars.add_task(what, total=max(total, 1))
-
-        def told(steps: int) -> None:
-            self._bars.advance(bar, steps)
-
-        return told
 
 
 def run_import(request: ImportRequest) -> int:

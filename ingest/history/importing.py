@@ -5,13 +5,14 @@ unless bad lines are to be skipped; then each of them is told and counted.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from psycopg import AsyncConnection
 
+from alarms.backtest.progress import Progress
 from historian.connection import connect
 from historian.imported_files import Coverage, configuration_in_force, coverage
 from historian.registry import SiteIds, register_site
@@ -30,13 +31,6 @@ LOCK_TIMEOUT_S: Final = 60.0  # A flush of the site's own may be slow; we can wa
 
 class ImportRefusedError(Exception):
     """Nothing has been stored; the message says why, and what to do."""
-
-
-class Progress(Protocol):
-    """Somebody who wants to know how far it is."""
-
-    def begin(self, what: str, total: int, /) -> Callable[[int], None]:
-        """Begin something of so many steps; what is returned is told of each step done."""
 
 
 @dataclass(frozen=True, slots=True)

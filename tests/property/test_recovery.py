@@ -17,6 +17,7 @@ from ingest_site import plan_in, site_document
 from recovery_script import Answer, Arrive, Step, script
 
 from alarms import checkpoint
+from alarms.replaying.recorded import inputs_of
 from alarms.transition import Acknowledgement, Inputs, Transition
 from historian.recorded_scans import body_of, scans_of
 from historian.registry import SiteIds
@@ -25,7 +26,6 @@ from ingest.desk import SiteDesk, open_desk
 from ingest.flush import _inputs, _write_of
 from ingest.inbox import Arrival, Stream
 from ingest.preparation import Prepared, prepare
-from ingest.recovery import inputs_of
 from ingest.stamps import StampState
 from telemetry.ranges import RangeSet
 from telemetry.uplink import BlockReceived

@@ -26,7 +26,13 @@ STOP_WITHIN_S = 60.0
 # Whatever a guide has started is asked to stop when it fails on the way, and waited for.
 CLEAN_UP = "trap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT; trap 'exit 1' TERM\n"
 PEERS = ("mosquitto", "mosquitto_rr")  # Of other people; the guide says where they come from.
-OURS = ("connect-a-logger", "import-old-data", "enrol-an-edge", "gateways-and-brokers")
+OURS = (
+    "connect-a-logger",
+    "import-old-data",
+    "back-test",
+    "enrol-an-edge",
+    "gateways-and-brokers",
+)
 
 
 def blocks_of(path: Path) -> list[str]:

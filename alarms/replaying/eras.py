@@ -4,7 +4,7 @@ What an old file judged is replayed by the old file, or history would be told an
 was set yesterday is no reason for an alarm a month ago.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from psycopg import AsyncConnection
@@ -12,7 +12,6 @@ from psycopg import AsyncConnection
 from alarms.checkpoint import decode, encode
 from alarms.engine import EngineState, SiteEngine
 from historian.registry import group_ids_of, read_configuration
-from ingest.desk import SiteDesk
 from telemetry.plan import SitePlan, plan_of
 from telemetry.site_file import SiteFileError, read_site_text
 
@@ -29,28 +28,23 @@ class Era:
     engine: SiteEngine
 
 
-def era_of(desk: SiteDesk, version: int | None) -> Era:
-    """Judge by what the file says now."""
-    return Era(version, desk.plan, desk.ids.group_ids, desk.engine)
-
-
-async def open_era(conn: AsyncConnection, desk: SiteDesk, version: int) -> Era:
+async def open_era(conn: AsyncConnection, site_id: int, version: int, newest: Era) -> Era:
     """Make a version of the file ready; one that can't be read any more gives way to the newest."""
-    if version == desk.ids.version:
-        return era_of(desk, version)
-    site_id = desk.ids.site_id
+    if version == newest.version:
+        return newest
+    site = newest.plan.site.site
     document = await read_configuration(conn, site_id, version)
-    assert document is not None, f"version {version} of site {desk.key} was recorded, and is gone"
+    assert document is not None, f"version {version} of site {site} was recorded, and is gone"
     try:
-        plan = plan_of(read_site_text(document, f"version {version} of site {desk.key}"))
+        plan = plan_of(read_site_text(document, f"version {version} of site {site}"))
     except SiteFileError as error:
         log.error(  # noqa: TRY400
             "a recorded site file can't be read; the newest judges in its place",
-            site=desk.key,
+            site=site,
             version=version,
             error=str(error),
         )
-        return era_of(desk, version)
+        return replace(newest, version=version)
     return Era(version, plan, await group_ids_of(conn, site_id, plan), SiteEngine(plan))
 
 
