@@ -49,16 +49,16 @@ REASONS: Final[Mapping[str, Mapping[Verdict, str]]] = {
         Verdict.NOT_ACCELERATING: "没有加速：位移速率不高于以前。",
         Verdict.BELOW_NOISE: "速率高出噪声的时间不够长，无法给出时间。",
         Verdict.NO_LAW: (
-            "正在加速，但不能明确认定符合破坏规律：单纯的加速（例如雨后的短时加速）同样可以解释。"
+            "正在加速，但不能明确认定符合失稳规律：单纯的加速（例如雨后的短时加速）同样可以解释。"
         ),
         Verdict.POOR_LINE: "正在加速，但速率倒数没有沿直线下降（R² 为 {r_squared:.2f}）。",
         Verdict.SEEN_BEFORE: (
-            "正在加速，但速率仅为记录中未导致破坏的最大速率的 {velocity_ratio:.1f} 倍。"
+            "正在加速，但速率仅为记录中未导致失稳的最大速率的 {velocity_ratio:.1f} 倍。"
         ),
-        Verdict.RECEDING: "正在加速，但预测的破坏时间随最新数据不断推后。",
-        Verdict.TOO_EARLY: "已按破坏规律加速 {since}；目前尚早，无法给出时间。",
+        Verdict.RECEDING: "正在加速，但预测的失稳时间随最新数据不断推后。",
+        Verdict.TOO_EARLY: "已按失稳规律加速 {since}；目前尚早，无法给出时间。",
         Verdict.FORECAST: (
-            "预计 {left}后破坏，{level:.0f} % 区间为 {earliest}至 {latest}后。"
+            "预计 {left}后失稳，{level:.0f} % 区间为 {earliest}至 {latest}后。"
             "已加速 {since}；α = {alpha:.2f}，速率倒数拟合 R² 为 {r_squared:.2f}。"
         ),
     },
