@@ -24,6 +24,8 @@ WIDTH: Final = 120  # Where the output is no terminal.
 def run_backtest(request: BackTestRequest, *, plot: Path | None, as_json: bool) -> int:
     """Test, print, and return the exit code."""
     try:
+        if plot is not None:
+            plot.touch()  # Better refused now than after an hour.
         with ShownProgress() as progress:
             test = asyncio.run(back_test(request, progress))
         if plot is not None:

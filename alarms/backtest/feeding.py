@@ -37,6 +37,13 @@ class Told:
     reached: int  # The number of the flush, or the instant, in microseconds.
 
     @property
+    def newest_us(self) -> int | None:
+        """The newest instant of what was given; None where nothing was."""
+        return max(
+            (int(one.judged_us.max()) for one in self.given if len(one.judged_us)), default=None
+        )
+
+    @property
     def readings(self) -> int:
         """How many readings were judged."""
         return sum(one.value.size for one in self.given)

@@ -24,7 +24,7 @@ from telemetry.quality import Quality, is_screened
 from telemetry.scan import JudgedScans, as_wide_as, joined
 
 SCANS_AT_ONCE: Final = 40_000  # Of up to 128 readings: what a stretch needs of memory.
-SCANS_REPAIRED_MAX: Final = 200_000  # With a wrong clock; all are held in memory.
+SCANS_REPAIRED_MAX: Final = 50_000  # With a wrong clock; all are held in memory.
 STRETCH_MIN_US: Final = 1_000_000
 STRETCH_MAX_US: Final = 28 * 86_400_000_000
 # Where something is calculated: shorter than the gap over which ticks are not made up for.
@@ -100,9 +100,10 @@ class StoredHistory:
         """Yield the scans stretch by stretch; how long one is depends on how much there is."""
         longest_us = STRETCH_WITH_TICKS_MAX_US if self._calculates else STRETCH_MAX_US
         begin_us = max(self.span_us.start, int(self.first_us.min(initial=self.span_us.stop)))
+        stop_us = min(self.span_us.stop, int(self.last_us.max(initial=self.span_us.start)) + 1)
         length_us = self._planned_us(longest_us)
-        while begin_us < self.span_us.stop:
-            end_us = min(begin_us + length_us, self.span_us.stop)
+        while begin_us < stop_us:
+            end_us = min(begin_us + length_us, stop_us)
             found = await self._read(range(begin_us, end_us), SCANS_AT_ONCE)
             if found is None:
                 length_us //= 2

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from alarms.backtest.lives import AlarmLife
@@ -60,9 +61,19 @@ class Announcements:
         return sum(one.lead_s is None for one in self.detections)
 
 
-def read_events(text: str, source_name: str, plan: SitePlan) -> list[KnownEvent]:
+def read_events(path: Path, plan: SitePlan) -> list[KnownEvent]:
     """Read a CSV file with the columns name, begins_at, and channel or structure."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    try:
+        return events_in(path.read_text(encoding="utf-8-sig"), str(path), plan)
+    except UnicodeDecodeError:
+        raise KnownEventsError(f"{path} is not UTF-8 text.") from None
+    except csv.Error as error:
+        raise KnownEventsError(f"{path} is no CSV file: {error}.") from None
+
+
+def events_in(text: str, source_name: str, plan: SitePlan) -> list[KnownEvent]:
+    """Read the text of a file of known events; `source_name` is what complaints call it."""
+    reader = csv.DictReader(io.StringIO(text))
     columns = [one.strip() for one in reader.fieldnames or ()]
     reader.fieldnames = columns
     if not {"name", "begins_at"} <= set(columns) <= set(COLUMNS) or len(columns) < 3:

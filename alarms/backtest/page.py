@@ -143,7 +143,10 @@ def _chart(test: BackTest, key: str, told: list[list[AlarmLife]]) -> Chart | Non
         bounds=[
             bound for n, one in enumerate(findings) for bound in _bounds(one, key, dashed=n > 0)
         ],
-        lanes=[_spans(lives[:SPANS_MAX], test) for lives in told],
+        lanes=[
+            _spans(lives[:SPANS_MAX], test, one.until_us)
+            for one, lives in zip(findings, told, strict=True)
+        ],
         events=[
             (one.begins_us, one.name)
             for one in test.events
@@ -162,10 +165,10 @@ def _bounds(finding: Finding, key: str, *, dashed: bool) -> Iterator[Bound]:
                 yield Bound(value, level, dashed)
 
 
-def _spans(lives: list[AlarmLife], test: BackTest) -> list[Span]:
+def _spans(lives: list[AlarmLife], test: BackTest, until_us: int) -> list[Span]:
     return [
         Span(begin_us, end_us, level, f"{life.rule} {name_of(level)}, {shown(begin_us, test.zone)}")
         for life in lives
-        for begin_us, end_us, level in life.stretches(test.request.to_us)
+        for begin_us, end_us, level in life.stretches(until_us)
         if end_us > test.request.from_us and begin_us < test.request.to_us
     ]

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from alarms.backtest.comparison import Comparison, compare
 from alarms.backtest.envelope import Envelope
 from alarms.backtest.feeding import Told, by_event_time, in_recorded_order, warm_up_s
-from alarms.backtest.figures import Bounds, Figures, figures_of
+from alarms.backtest.figures import DAY_US, Bounds, Figures, figures_of
 from alarms.backtest.history import StoredHistory
 from alarms.backtest.known_events import Announcements, KnownEvent, announcements, read_events
 from alarms.backtest.lives import AlarmLife, LifeBook
@@ -29,7 +29,7 @@ from historian.registry import (
     newest_configurations,
     site_id_of,
 )
-from telemetry.clock import instant_us
+from telemetry.clock import instant_at, instant_us
 from telemetry.plan import SitePlan, plan_of
 from telemetry.site_file import read_and_keep
 
@@ -65,6 +65,7 @@ class Finding:
     order: Order
     plan: SitePlan
     readings: int  # Judged, warm-up included.
+    until_us: int  # Up to where something is stored; figures end there.
     lives: list[AlarmLife]  # Of process and technical alarms.
     process: Figures
     technical: Figures
@@ -108,8 +109,7 @@ async def back_test(request: BackTestRequest, progress: Progress) -> BackTest:
         )
     events: list[KnownEvent] = []
     if request.events is not None:
-        text = request.events.read_text(encoding="utf-8-sig")
-        events = read_events(text, str(request.events), first.plan)
+        events = read_events(request.events, first.plan)
     async with reading_snapshot(request.dsn) as connection:
         site_id = await known_site(connection, first.plan)
         judging = _Judging(connection, site_id, request, events, progress)
@@ -211,24 +211,29 @@ class _Judging:
         book = LifeBook(request.from_us, request.to_us)
         envelope = Envelope(plan, request.from_us, request.to_us) if request.charts else None
         steps = self._recorded(version) if order == "recorded" else self._timed(version, remarks)
-        readings = 0
+        readings, newest_us = 0, request.from_us
         async for told in steps:
             readings += told.readings
+            newest_us = max(newest_us, told.newest_us or newest_us)
             book.take(told.transitions)
             if envelope is not None:
                 for one in told.given:
                     envelope.take(told.plan, one)
-        lives = book.close()
+        lives, until_us = book.close(), min(request.to_us, max(newest_us, request.from_us + 1))
+        if request.to_us - until_us > DAY_US:
+            ends = f"What is stored ends at {instant_at(newest_us)}; so do the figures."
+            nothing = newest_us == request.from_us
+            remarks.append("Nothing is stored in the span." if nothing else ends)
+        technical = [one for one in lives if one.kind is AlarmKind.TECHNICAL]
         return Finding(
             name=version.name,
             order=order,
             plan=plan,
             readings=readings,
+            until_us=until_us,
             lives=lives,
-            process=self._figures(_process(lives), plan),
-            technical=self._figures(
-                [one for one in lives if one.kind is AlarmKind.TECHNICAL], plan
-            ),
+            process=self._figures(_process(lives), plan, until_us),
+            technical=self._figures(technical, plan, until_us),
             announcements=self._announced(lives),
             envelope=envelope,
             left_out=book.left_out,
@@ -271,9 +276,9 @@ class _Judging:
             told((step.reached - reached_us) // 1_000_000)
             reached_us = step.reached
 
-    def _figures(self, lives: list[AlarmLife], plan: SitePlan) -> Figures:
+    def _figures(self, lives: list[AlarmLife], plan: SitePlan, until_us: int) -> Figures:
         request, zone = self.request, ZoneInfo(plan.site.time_zone)
-        return figures_of(lives, request.from_us, request.to_us, request.bounds, zone)
+        return figures_of(lives, request.from_us, until_us, request.bounds, zone)
 
     def _announced(self, lives: list[AlarmLife]) -> Announcements | None:
         if self.request.events is None:

@@ -51,7 +51,7 @@ def _parts(test: BackTest) -> Iterator[RenderableType]:
     request = test.request
     span = f"{shown(request.from_us, test.zone)} to {shown(request.to_us, test.zone)}"
     site = test.finding.plan.site
-    yield Text(f"{site.site}, {span} ({site.time_zone}), {test.finding.process.days:.3g} days")
+    yield Text(f"{site.site}, {span} ({site.time_zone})")
     for finding in (test.finding, test.against):
         if finding is not None:
             yield from _of_finding(finding, test)
@@ -61,7 +61,10 @@ def _parts(test: BackTest) -> Iterator[RenderableType]:
 
 def _of_finding(of: Finding, test: BackTest) -> Iterator[RenderableType]:
     how = "in the recorded order" if of.order == "recorded" else "by event time"
-    yield Text(f"\n{of.name}: {of.readings:,} readings judged {how}", style="bold")
+    yield Text(
+        f"\n{of.name}: {of.readings:,} readings judged {how}, {of.process.days:.3g} days",
+        style="bold",
+    )
     for remark in of.remarks:
         yield Text(remark, style="yellow")
     if of.left_out:

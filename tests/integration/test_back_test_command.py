@@ -73,6 +73,20 @@ def test_the_object_and_the_page_say_the_same(
         ET.fromstring(drawing)
 
 
+def test_figures_end_where_the_readings_do(postgres_dsn: str, site: Path) -> None:
+    """An alarm that stood at the end of what is stored did not stand until doomsday."""
+    words = ["--from", "2025-07-01", "--to", "9999-01-01", "--order", "event-time", "--json"]
+    found = json.loads(run(postgres_dsn, site, *words)[1])["finding"]
+    assert found["until"].startswith("2025-07-20T23:00:00")
+    assert found["days"] == pytest.approx(20 - 1 / 24)
+    assert found["process"]["channels"]["crack"]["longest_s"] == pytest.approx(238 * 3600.0)
+    assert "What is stored ends at 2025-07-20 23:00:00" in found["remarks"][0]
+    nothing = ["--from", "2030-01-01", "--to", "2031-01-01", "--order", "event-time", "--json"]
+    found = json.loads(run(postgres_dsn, site, *nothing)[1])["finding"]
+    assert (found["readings"], found["process"]["alarms"]) == (0, 0)
+    assert found["remarks"] == ["Nothing is stored in the span."]
+
+
 def test_tables_are_for_people(postgres_dsn: str, site: Path) -> None:
     code, said, progress = run(postgres_dsn, site, *SPAN, "--order", "event-time")
     assert code == 0
@@ -90,6 +104,7 @@ def test_tables_are_for_people(postgres_dsn: str, site: Path) -> None:
         ([*SPAN, "--horizon", "long"], "no duration"),
         ([*SPAN, "--events", "nowhere.csv"], "nowhere.csv"),
         ([*SPAN, "--against", "nowhere.yaml"], "nowhere.yaml"),
+        ([*SPAN, "--plot", "nowhere/at/all.html"], "nowhere/at/all.html"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -20,7 +20,7 @@ from alarms.backtest.known_events import (
     KnownEvent,
     KnownEventsError,
     announcements,
-    read_events,
+    events_in,
 )
 from alarms.backtest.lives import AlarmLife, LifeBook
 from alarms.engine import SiteEngine
@@ -143,17 +143,17 @@ CSV = "name,begins_at,channel,structure\n"
 
 def test_known_events_are_read_and_complaints_name_their_lines() -> None:
     text = f"{CSV}slide,2025-07-02T08:00:00+08:00,level,\nseepage,2025-07-01,,dam\n"
-    assert read_events(text, "known.csv", PLAN) == [
+    assert events_in(text, "known.csv", PLAN) == [
         KnownEvent("seepage", BEGAN_US, None, "dam"),
         KnownEvent("slide", BEGAN_US + DAY_US, "level", None),
     ]
     bad = f"{CSV}a,yesterday,level,\nb,2025-07-01,,\nc,2025-07-01,x,\nd,2025-07-01\n"
     with pytest.raises(KnownEventsError) as caught:
-        read_events(bad, "known.csv", PLAN)
+        events_in(bad, "known.csv", PLAN)
     lines = str(caught.value).splitlines()
     assert [line.split(" ")[0] for line in lines] == [f"known.csv:{n}:" for n in (2, 3, 4, 5)]
     with pytest.raises(KnownEventsError, match="the columns are a, b"):
-        read_events("a,b\n", "known.csv", PLAN)
+        events_in("a,b\n", "known.csv", PLAN)
 
 
 def event(at_h: float, *, on: str | None = "level", structure: str | None = None) -> KnownEvent:
