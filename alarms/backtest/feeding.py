@@ -37,11 +37,12 @@ class Told:
     reached: int  # The number of the flush, or the instant, in microseconds.
 
     @property
-    def newest_us(self) -> int | None:
-        """The newest instant of what was given; None where nothing was."""
-        return max(
-            (int(one.judged_us.max()) for one in self.given if len(one.judged_us)), default=None
-        )
+    def ends_us(self) -> tuple[int, int] | None:
+        """The oldest and the newest instant of what was given; None where nothing was."""
+        instants = [one.judged_us for one in self.given if len(one.judged_us)]
+        if not instants:
+            return None
+        return min(int(one.min()) for one in instants), max(int(one.max()) for one in instants)
 
     @property
     def readings(self) -> int:

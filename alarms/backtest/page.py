@@ -144,7 +144,7 @@ def _chart(test: BackTest, key: str, told: list[list[AlarmLife]]) -> Chart | Non
             bound for n, one in enumerate(findings) for bound in _bounds(one, key, dashed=n > 0)
         ],
         lanes=[
-            _spans(lives[:SPANS_MAX], test, one.until_us)
+            _spans(lives[:SPANS_MAX], test, one.span_us.stop)
             for one, lives in zip(findings, told, strict=True)
         ],
         events=[

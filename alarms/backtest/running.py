@@ -65,7 +65,7 @@ class Finding:
     order: Order
     plan: SitePlan
     readings: int  # Judged, warm-up included.
-    until_us: int  # Up to where something is stored; figures end there.
+    span_us: range  # In which something is stored; figures are of it.
     lives: list[AlarmLife]  # Of process and technical alarms.
     process: Figures
     technical: Figures
@@ -211,29 +211,25 @@ class _Judging:
         book = LifeBook(request.from_us, request.to_us)
         envelope = Envelope(plan, request.from_us, request.to_us) if request.charts else None
         steps = self._recorded(version) if order == "recorded" else self._timed(version, remarks)
-        readings, newest_us = 0, request.from_us
+        stored, readings = _Ends(), 0
         async for told in steps:
             readings += told.readings
-            newest_us = max(newest_us, told.newest_us or newest_us)
+            stored.take(told)
             book.take(told.transitions)
             if envelope is not None:
                 for one in told.given:
                     envelope.take(told.plan, one)
-        lives, until_us = book.close(), min(request.to_us, max(newest_us, request.from_us + 1))
-        if request.to_us - until_us > DAY_US:
-            ends = f"What is stored ends at {instant_at(newest_us)}; so do the figures."
-            nothing = newest_us == request.from_us
-            remarks.append("Nothing is stored in the span." if nothing else ends)
+        lives, span_us = book.close(), stored.within(request.from_us, request.to_us, remarks)
         technical = [one for one in lives if one.kind is AlarmKind.TECHNICAL]
         return Finding(
             name=version.name,
             order=order,
             plan=plan,
             readings=readings,
-            until_us=until_us,
+            span_us=span_us,
             lives=lives,
-            process=self._figures(_process(lives), plan, until_us),
-            technical=self._figures(technical, plan, until_us),
+            process=self._figures(_process(lives), plan, span_us),
+            technical=self._figures(technical, plan, span_us),
             announcements=self._announced(lives),
             envelope=envelope,
             left_out=book.left_out,
@@ -276,9 +272,9 @@ class _Judging:
             told((step.reached - reached_us) // 1_000_000)
             reached_us = step.reached
 
-    def _figures(self, lives: list[AlarmLife], plan: SitePlan, until_us: int) -> Figures:
-        request, zone = self.request, ZoneInfo(plan.site.time_zone)
-        return figures_of(lives, request.from_us, until_us, request.bounds, zone)
+    def _figures(self, lives: list[AlarmLife], plan: SitePlan, span_us: range) -> Figures:
+        zone = ZoneInfo(plan.site.time_zone)
+        return figures_of(lives, span_us.start, span_us.stop, self.request.bounds, zone)
 
     def _announced(self, lives: list[AlarmLife]) -> Announcements | None:
         if self.request.events is None:
@@ -290,6 +286,34 @@ class _Judging:
             to_us=self.request.to_us,
             horizon_us=round(self.request.horizon_s * 1e6),
         )
+
+
+@dataclass(slots=True)
+class _Ends:
+    """From when until when something is stored."""
+
+    oldest_us: int | None = None
+    newest_us: int | None = None
+
+    def take(self, told: Told) -> None:
+        if (ends_us := told.ends_us) is not None:
+            self.oldest_us = min(ends_us[0], self.oldest_us or ends_us[0])
+            self.newest_us = max(ends_us[1], self.newest_us or ends_us[1])
+
+    def within(self, from_us: int, to_us: int, remarks: list[str]) -> range:
+        """Cut a span to what is stored, and remark where much of it is not; never to nothing."""
+        if self.oldest_us is None or self.newest_us is None:
+            remarks.append("Nothing is stored in the span.")
+            return range(from_us, from_us + 1)
+        begin_us, end_us = max(from_us, self.oldest_us), min(to_us, self.newest_us)
+        if begin_us >= end_us:
+            remarks.append("Nothing is stored in the span.")
+            return range(from_us, from_us + 1)
+        if begin_us - from_us > DAY_US:
+            remarks.append(f"What is stored begins at {instant_at(begin_us)}; so do the figures.")
+        if to_us - end_us > DAY_US:
+            remarks.append(f"What is stored ends at {instant_at(end_us)}; so do the figures.")
+        return range(begin_us, end_us)
 
 
 def _process(lives: list[AlarmLife]) -> list[AlarmLife]:

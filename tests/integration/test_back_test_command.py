@@ -75,12 +75,15 @@ def test_the_object_and_the_page_say_the_same(
 
 def test_figures_end_where_the_readings_do(postgres_dsn: str, site: Path) -> None:
     """An alarm that stood at the end of what is stored did not stand until doomsday."""
-    words = ["--from", "2025-07-01", "--to", "9999-01-01", "--order", "event-time", "--json"]
+    words = ["--from", "1999-01-01", "--to", "9999-01-01", "--order", "event-time", "--json"]
     found = json.loads(run(postgres_dsn, site, *words)[1])["finding"]
-    assert found["until"].startswith("2025-07-20T23:00:00")
+    assert found["stored_to"] == "2025-07-20T23:00:00Z"
     assert found["days"] == pytest.approx(20 - 1 / 24)
     assert found["process"]["channels"]["crack"]["longest_s"] == pytest.approx(238 * 3600.0)
-    assert "What is stored ends at 2025-07-20 23:00:00" in found["remarks"][0]
+    assert [remark[:44] for remark in found["remarks"]] == [
+        "What is stored begins at 2025-07-01 00:00:00",
+        "What is stored ends at 2025-07-20 23:00:00+0",
+    ]
     nothing = ["--from", "2030-01-01", "--to", "2031-01-01", "--order", "event-time", "--json"]
     found = json.loads(run(postgres_dsn, site, *nothing)[1])["finding"]
     assert (found["readings"], found["process"]["alarms"]) == (0, 0)
