@@ -53,6 +53,7 @@ class _Selection:
 
     channels: Rows | slice  # [reading]
     kinds: tuple[_OfKind, ...]
+    asked: tuple[RuleKind, ...]  # Those that have rules here: many sites have no charts.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +83,13 @@ class Judge:
         groups = [channel.group for channel in plan.channels]
         self._group_of = np.array([*groups, len(plan.groups)], dtype=np.int64)
         self._selections: dict[bytes, _Selection] = {}
+        self._judges = {
+            RuleKind.LIMIT: self._judge_limits,
+            RuleKind.RATE: self._judge_rates,
+            RuleKind.STATE: self._judge_states,
+            RuleKind.QUALITY: self._judge_quality,
+            RuleKind.UNREADABLE: self._judge_unreadable,
+        }
 
     def judge(self, state: EngineState, of: Round) -> list[Finding]:
         """Judge one round: change the state's columns, and list what is believed anew."""
@@ -100,16 +108,16 @@ class Judge:
         unread = np.flatnonzero(is_unread(of.quality))
         if len(unread):
             readings.unread[self._group_of[_at(chosen.channels, unread)]] = True
-        kinds = chosen.kinds
-        changed = [
-            self._judge_limits(state, kinds[RuleKind.LIMIT]),
-            self._judge_rates(state, kinds[RuleKind.RATE]),
-            *(self._judge_charts(state, kind, kinds[kind]) for kind in CHARTS),
-            self._judge_states(state, kinds[RuleKind.STATE]),
-            self._judge_quality(state, kinds[RuleKind.QUALITY]),
-            self._judge_unreadable(state, kinds[RuleKind.UNREADABLE]),
+        return [
+            finding
+            for kind in chosen.asked
+            for finding in self._judge_kind(state, kind, chosen.kinds[kind])
         ]
-        return [finding for some in changed for finding in some]
+
+    def _judge_kind(self, state: EngineState, kind: RuleKind, of: _OfKind) -> list[Finding]:
+        if kind in CHARTS:
+            return self._judge_charts(state, kind, of)
+        return self._judges[kind](state, of)
 
     def _place(self, found: Finding) -> tuple[int, int, int]:
         """Order findings as the plan stands; a group's own come before its channels'."""
@@ -132,7 +140,8 @@ class Judge:
             begins, ends = rules.first[kind, groups], rules.first[kind, groups + 1]
             rows = as_slice(ranges(begins, ends))
             kinds.append(_OfKind(rows, as_slice(rules.channel[rows]), rules.group[rows]))
-        return _Selection(as_slice(self._cells.channels_of(groups)), tuple(kinds))
+        asked = tuple(kind for kind in RuleKind if len(kinds[kind].groups))
+        return _Selection(as_slice(self._cells.channels_of(groups)), tuple(kinds), asked)
 
     def _there(self, of: _OfKind) -> tuple[_OfKind, NDArray[np.float64]]:
         """Find the rules that have a reading to go by, and their readings."""
