@@ -13,7 +13,8 @@ from ingest_site import BEGAN_US, HOUR_US, group_in, plan_in, site_document, wri
 from recovery_bench import FAULTS, FORGET, Plan, Run
 from recovery_script import script
 
-from alarms.backtest import history
+from alarms import ticks
+from alarms.backtest import history, lives
 from alarms.backtest.feeding import by_event_time
 from alarms.backtest.running import (
     BackTestRefusedError,
@@ -50,7 +51,10 @@ def other_document() -> dict[str, Any]:
     pond, toe = group_in(tree, "levels")["channels"]
     pond["limits"][0]["levels"] = {"blue": 4.0, "yellow": 8.0, "red": 19.0}
     toe["limits"][0]["on_delay_s"] = 120
-    tip, _ = group_in(tree, "pressures")["channels"]
+    tip, base = group_in(tree, "pressures")["channels"]
+    # What was out of range has a value now.
+    base["range"] = [-100.0, 2000.0]
+    base["limits"] = [{"direction": "high", "levels": {"red": 1000.0}, "source": "Test"}]
     tip["conversion"]["gain"] = 2.0
     tip["limits"] = [
         {"direction": "high", "levels": {"yellow": 12.0}, "deadband": 1.0, "source": "Test"}
@@ -125,11 +129,66 @@ def test_another_configuration_is_held_to_the_stored_numbers(
 
     assert by_time(found) == by_time(asyncio.run(plainly(postgres_dsn, plan)))
     told = {one.channel for one in found if one.kind is AlarmKind.PROCESS}
-    assert {"pond", "tip", "crack"} <= told
+    assert {"pond", "tip", "crack", "base"} <= told
     assert {one.rule for one in found} >= {"clock", "limit_high"}
+    for module in (history, ticks):
+        monkeypatch.setattr(module, "TICKS_AT_ONCE_MAX", 2)
+    assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)
     for most in (3, 11):
         monkeypatch.setattr(history, "SCANS_AT_ONCE", most)
         assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)
+
+
+def test_a_group_that_ends_is_not_waited_for(postgres_dsn: str, tmp_path: Path) -> None:
+    """The crack meter was taken away on the sixth day; its last value holds for a month."""
+    lines = stepping_file(20).splitlines()
+    ended = [line if n <= 120 else f"{line.rpartition(',')[0]}," for n, line in enumerate(lines)]
+    tree = site_document()
+    (together,) = group_in(tree, "sums")["channels"]
+    together |= {"max_age_s": 30 * 86_400.0}
+    together["limits"][0]["levels"] = {"orange": 55.0}
+    text = "\n".join(ended) + "\n"
+    site = asyncio.run(import_of_mine(postgres_dsn, tmp_path, text, tree))
+
+    request = request_of(postgres_dsn, site, order="event-time")
+    found = asyncio.run(back_test(request, NoProgress()))
+
+    days = [day for day, of in found.finding.process.by_day.items() if "together" in of]
+    # Every second evening, which in Shanghai is the next day; all of them after the end.
+    assert days == [f"2025-07-{day:02}" for day in range(7, 22, 2)]
+
+
+def test_what_stood_before_the_span_is_known(postgres_dsn: str, tmp_path: Path) -> None:
+    """The pond is high from 16:00 to midnight of the second day; the span begins at 20:00."""
+    site = asyncio.run(import_of_mine(postgres_dsn, tmp_path, stepping_file(4)))
+    request = BackTestRequest(
+        site=site,
+        dsn=postgres_dsn,
+        from_us=BEGAN_US + 44 * HOUR_US,
+        to_us=BEGAN_US + 60 * HOUR_US,
+        order="event-time",
+    )
+    of = asyncio.run(back_test(request, NoProgress())).finding.process.by_channel["pond"]
+    assert of.alarms == 0
+    assert of.time_s == {Level.YELLOW: 4 * 3600.0}
+    assert of.longest_s == 8 * 3600.0
+
+
+def test_what_is_too_much_at_once_is_said(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = asyncio.run(lived(postgres_dsn, tmp_path, 1))
+    request = request_of(postgres_dsn, site, days=1, order="event-time")
+    monkeypatch.setattr(history, "SCANS_REPAIRED_MAX", 0)
+    found = asyncio.run(back_test(request, NoProgress()))
+    assert any("clock was wrong" in one for one in found.finding.remarks)
+    monkeypatch.setattr(lives, "LIVES_MAX", 2)
+    found = asyncio.run(back_test(request, NoProgress()))
+    assert len(found.finding.lives) == 2
+    assert found.finding.left_out > 0
+    monkeypatch.setattr(history, "SCANS_AT_ONCE", 0)
+    with pytest.raises(history.TooDenseError, match="within a second"):
+        asyncio.run(back_test(request, NoProgress()))
 
 
 def request_of(dsn: str, site: Path, days: int = 20, **words: Any) -> BackTestRequest:

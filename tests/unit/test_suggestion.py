@@ -254,3 +254,11 @@ def test_thinning_keeps_the_span_the_counts_and_neighbouring_steps() -> None:
     assert set(level.step[np.isfinite(level.step)]) == {1.0}
     assert cut.span_us is not None
     assert cut.span_us[0] == BEGAN_US
+
+
+def test_readings_far_apart_are_not_successive() -> None:
+    group = plan({"group": [channel("level", 0)]}).groups[0]
+    at_us = BEGAN_US + np.array([0, 1, 2, 60, 61]) * MINUTE_US
+    thinned = Thinned(group)
+    thinned.take(scans(0, at_us, [[1.0], [1.5], [1.0], [9.0], [9.5]]))
+    np.testing.assert_array_equal(thinned.history(0).step, [np.nan, 0.5, -0.5, np.nan, 0.5])
