@@ -20,7 +20,9 @@ class Order(Enum):
 
 
 From = Annotated[str, typer.Option("--from", help="The first instant; without an offset, UTC.")]
-SiteFile = Annotated[Path, typer.Option("--site", help="The one in force, or another.")]
+SiteFile = Annotated[
+    Path, typer.Option("--site", help="A site file: the one in force, or another.")
+]
 Against = Annotated[Path | None, typer.Option(help="Another site file to compare with.")]
 Events = Annotated[
     Path | None,

@@ -19,6 +19,7 @@ BEGIN_FOREIGN_FLUSH = """
     update site set flush_id = flush_id + 1 where site_id = %s returning flush_id
 """
 MARK_AS_IMPORT = "update stream set kind = 'import' where stream_id = %s and kind <> 'import'"
+HAS_IMPORTS = "select exists (select from stream where site_id = %s and kind = 'import')"
 INSERT_FILE = """
     insert into imported_file (stream_id, site_id, name, sha256, bytes, began_at)
     values (%s, %s, %s, %s, %s, %s) on conflict (stream_id) do nothing
@@ -70,6 +71,12 @@ class Coverage:
     first_us: int | None
     last_us: int | None
     gaps: int
+
+
+async def has_imports(connection: AsyncConnection, site_id: int) -> bool:
+    """Tell whether old files have been imported for a site."""
+    row = await (await connection.execute(HAS_IMPORTS, [site_id])).fetchone()
+    return row is not None and bool(row[0])
 
 
 async def begin_foreign_flush(connection: AsyncConnection, site_id: int) -> int:

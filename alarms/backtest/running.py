@@ -22,6 +22,7 @@ from alarms.engine import SiteEngine
 from alarms.replaying.eras import Era
 from alarms.transition import AlarmKind
 from historian.connection import connect
+from historian.imported_files import has_imports
 from historian.registry import (
     channels_known,
     group_ids_of,
@@ -210,7 +211,11 @@ class _Judging:
         remarks: list[str] = []
         book = LifeBook(request.from_us, request.to_us)
         envelope = Envelope(plan, request.from_us, request.to_us) if request.charts else None
-        steps = self._recorded(version) if order == "recorded" else self._timed(version, remarks)
+        steps = (
+            self._recorded(version, remarks)
+            if order == "recorded"
+            else self._timed(version, remarks)
+        )
         stored, readings = _Ends(), 0
         async for told in steps:
             readings += told.readings
@@ -236,8 +241,12 @@ class _Judging:
             remarks=remarks,
         )
 
-    async def _recorded(self, version: SiteVersion) -> AsyncIterator[Told]:
+    async def _recorded(self, version: SiteVersion, remarks: list[str]) -> AsyncIterator[Told]:
         connection = self.connection
+        if await has_imports(connection, self.site_id):
+            remarks.append(
+                "What was imported is not seen in the recorded order; --order event-time sees it."
+            )
         newest = [
             number
             for site_id, _, number, _ in await newest_configurations(connection)
@@ -303,11 +312,11 @@ class _Ends:
     def within(self, from_us: int, to_us: int, remarks: list[str]) -> range:
         """Cut a span to what is stored, and remark where much of it is not; never to nothing."""
         if self.oldest_us is None or self.newest_us is None:
-            remarks.append("Nothing is stored in the span.")
+            remarks.append("Nothing of the span was judged.")
             return range(from_us, from_us + 1)
         begin_us, end_us = max(from_us, self.oldest_us), min(to_us, self.newest_us)
         if begin_us >= end_us:
-            remarks.append("Nothing is stored in the span.")
+            remarks.append("Nothing of the span was judged.")
             return range(from_us, from_us + 1)
         if begin_us - from_us > DAY_US:
             remarks.append(f"What is stored begins at {instant_at(begin_us)}; so do the figures.")
