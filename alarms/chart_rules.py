@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alarms.detectors.ewma import Weights
 from telemetry.limits import ChartLimit, CusumLimit, EwmaLimit, Limit
 
 GAP_PERIODS = 10  # Across a longer gap than this a chart begins anew, unless the file says.
@@ -26,7 +27,7 @@ class ChartColumns:
     learner: NDArray[np.int64]  # [chart] its row among those that learn; NOT_LEARNING
     learn_readings: NDArray[np.float64]  # [learner]
     gap_us: NDArray[np.int64]  # [chart]
-    weight: NDArray[np.float64]  # [chart] EWMA's; NaN for others
+    weights: Weights  # [chart] EWMA's; NaN for others
     slack: NDArray[np.float64]  # [chart] CUSUM's and Page-Hinkley's; NaN for others
     most: NDArray[np.float64]  # [chart] the same
     warm_up: NDArray[np.float64]  # [chart] readings before anything is judged
@@ -65,7 +66,7 @@ def chart_columns(
         learner=np.where(learns, np.cumsum(learns) - 1, NOT_LEARNING).astype(np.int64),
         learn_readings=_column(chart.learn_readings for chart in charts if _learns(chart)),
         gap_us=_gaps_us(charts, period_us),
-        weight=_column(getattr(chart, "weight", None) for chart in charts),
+        weights=Weights.of(_column(getattr(chart, "weight", None) for chart in charts)),
         slack=_column(getattr(chart, "slack_sigma", None) for chart in charts),
         most=MOST_LEVELS * highest,
         warm_up=_column(getattr(chart, "warm_up_readings", 0) for chart in charts),

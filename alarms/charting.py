@@ -15,7 +15,7 @@ from alarms.detectors.cusum import cusum
 from alarms.detectors.ewma import ewma
 from alarms.detectors.page_hinkley import page_hinkley
 from alarms.engine_state import EngineState
-from alarms.row_ranges import rows_of, shifted
+from alarms.row_ranges import rows_of, shifted, taken
 from alarms.rules import RuleColumns, RuleKind
 
 # No reading, however mad, may be remembered for ever.
@@ -49,21 +49,21 @@ def charted(
     own = shifted(rows, -rules.begin(RuleKind.EWMA))
     of_kind = shifted(rows, -rules.begin(kind))
     charts = rules.charts
-    gone = at_us - state.chart_us[own] > charts.gap_us[own]
+    gone = at_us - taken(state.chart_us, own) > taken(charts.gap_us, own)
     state.chart_us[own] = at_us
     if gone.any():
         quiet = (state.violated[rows] | state.believed[rows]) == 0
         _restart(state, kind, rows_of(own)[gone & quiet], rows_of(of_kind)[gone & quiet])
     usual, known = _usual(state, charts, own, value)
-    if not known.any():
+    if known is not None and not known.any():
         return np.full(len(value), np.nan)
     with np.errstate(over="ignore"):
         if kind is RuleKind.PAGE_HINKLEY:
-            scaled = np.clip(charts.sign[own] * value / usual.sigma, -FARTHEST, FARTHEST)
+            scaled = np.clip(taken(charts.sign, own) * value / usual.sigma, -FARTHEST, FARTHEST)
         else:
-            scaled = charts.sign[own] * (value - usual.mean) / usual.sigma
+            scaled = taken(charts.sign, own) * (value - usual.mean) / usual.sigma
             scaled = np.clip(scaled, -MOST_SIGMA, MOST_SIGMA)
-    if known.all():
+    if known is None or known.all():
         return _moved(state, charts, kind, own, of_kind, scaled)
     shown = np.full(len(value), np.nan)
     shown[known] = _moved(
@@ -95,24 +95,24 @@ def usual_of(state: EngineState, charts: ChartColumns, own: Rows) -> Usual:
 
 def _usual(
     state: EngineState, charts: ChartColumns, own: Rows | slice, value: Figures
-) -> tuple[Usual, NDArray[np.bool_]]:
+) -> tuple[Usual, NDArray[np.bool_] | None]:
     """Learn from the readings of charts that do; tell what is usual, and for which it is known.
 
-    The reading that completes what is learned is not judged by it.
+    None where it is known for all. The reading that completes what is learned is not judged by it.
     """
     if not len(charts.learn_readings):
-        return Usual(charts.mean[own], charts.sigma[own]), np.ones(len(value), dtype=np.bool_)
+        return Usual(taken(charts.mean, own), taken(charts.sigma, own)), None
     learner = charts.learner[own]
     chosen = np.flatnonzero(learner != NOT_LEARNING)
     rows = learner[chosen]
     learning = state.learned_count[rows] < charts.learn_readings[rows]
-    rows, taken = rows[learning], value[chosen[learning]]
+    rows, readings = rows[learning], value[chosen[learning]]
     known = np.ones(len(value), dtype=np.bool_)
     known[chosen[learning]] = False
     usual = usual_of(state, charts, rows_of(own))
     if len(rows):
         state.learned_count[rows], state.learned_mean[rows], state.learned_square[rows] = learn(
-            taken,
+            readings,
             count=state.learned_count[rows],
             mean=state.learned_mean[rows],
             square=state.learned_square[rows],
@@ -138,13 +138,16 @@ def _moved(
     scaled: Figures,
 ) -> Figures:
     """Move charts on by one reading; return what they show."""
-    before = state.statistic[own]
+    before = taken(state.statistic, own)
     if kind is RuleKind.EWMA:
         shown, state.statistic[own], state.fading[of_kind] = ewma(
-            scaled, smoothed=before, fading=state.fading[of_kind], weight=charts.weight[own]
+            scaled,
+            smoothed=before,
+            fading=taken(state.fading, of_kind),
+            weights=charts.weights.at(own),
         )
         return shown
-    slack, most = charts.slack[own], charts.most[own]
+    slack, most = taken(charts.slack, own), taken(charts.most, own)
     if kind is RuleKind.CUSUM:
         total = cusum(scaled, total=before, slack=slack, most=most)
         state.statistic[own] = total

@@ -20,7 +20,7 @@ from alarms.detectors.states import NO_STATE, level_of_state
 from alarms.engine_state import EngineState
 from alarms.evidence import Finding
 from alarms.rounds import Cells, Round, pieces_of, ranges
-from alarms.row_ranges import as_slice, rows_of, shifted
+from alarms.row_ranges import as_slice, rows_of, shifted, taken
 from alarms.rules import CHARTS, RuleColumns, RuleKind
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality, is_bad, is_unread
@@ -32,6 +32,7 @@ Rows = NDArray[np.int64]
 # A round is judged in pieces of so many readings: what a piece needs stays in a core's own cache.
 PIECE_READINGS = 8_192
 SELECTIONS_MAX = 4_096
+NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +57,7 @@ class _Selection:
     asked: tuple[RuleKind, ...]  # Those that have rules here: many sites have no charts.
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Readings:
     """A round's readings, to be found by channel, and its instants, to be found by group."""
 
@@ -64,6 +65,7 @@ class _Readings:
     quality: NDArray[np.int16]
     at_us: NDArray[np.int64]
     unread: NDArray[np.bool_]  # [group] whether the line or the device failed some channel
+    doubts: bool = True  # Whether any reading of the piece at hand is not plainly good.
 
 
 class Judge:
@@ -82,6 +84,10 @@ class Judge:
         # What slots without a channel hold concerns no group: both have one row past the last.
         groups = [channel.group for channel in plan.channels]
         self._group_of = np.array([*groups, len(plan.groups)], dtype=np.int64)
+        self._channel_first = np.searchsorted(
+            self._group_of[:-1], np.arange(len(plan.groups) + 1)
+        ).astype(np.int64)
+        self._offsets = {kind: self._offset_of(kind) for kind in RuleKind}
         self._selections: dict[bytes, _Selection] = {}
         self._judges = {
             RuleKind.LIMIT: self._judge_limits,
@@ -105,7 +111,8 @@ class Judge:
         readings.quality[chosen.channels] = of.quality
         readings.at_us[of.groups] = of.at_us
         readings.unread[of.groups] = False
-        unread = np.flatnonzero(is_unread(of.quality))
+        readings.doubts = bool(of.quality.any()) or bool(np.isnan(of.value).any())
+        unread = np.flatnonzero(is_unread(of.quality)) if readings.doubts else NOTHING
         if len(unread):
             readings.unread[self._group_of[_at(chosen.channels, unread)]] = True
         return [
@@ -135,17 +142,35 @@ class Judge:
         return chosen
 
     def _select(self, groups: NDArray[np.int64]) -> _Selection:
-        rules, kinds = self._rules, []
+        rules = self._rules
+        cells = self._cells.channels_of(groups)
+        begins = self._channel_first[groups]
+        channels = ranges(begins, self._channel_first[groups + 1])
+        of_channels = np.repeat(groups, self._channel_first[groups + 1] - begins)
+        kinds = []
         for kind in RuleKind:
-            begins, ends = rules.first[kind, groups], rules.first[kind, groups + 1]
-            rows = as_slice(ranges(begins, ends))
+            offset = self._offsets[kind]
+            if offset is not None:  # Each channel has one, so they stand like the channels.
+                rows = as_slice(channels + offset)
+                kinds.append(_OfKind(rows, as_slice(channels), of_channels))
+                continue
+            rows = as_slice(ranges(rules.first[kind, groups], rules.first[kind, groups + 1]))
             kinds.append(_OfKind(rows, as_slice(rules.channel[rows]), rules.group[rows]))
         asked = tuple(kind for kind in RuleKind if len(kinds[kind].groups))
-        return _Selection(as_slice(self._cells.channels_of(groups)), tuple(kinds), asked)
+        return _Selection(as_slice(cells), tuple(kinds), asked)
+
+    def _offset_of(self, kind: RuleKind) -> int | None:
+        """Tell how far the rules of a kind stand from their channels, if each has exactly one."""
+        rows = slice(self._rules.begin(kind), self._rules.end(kind))
+        channels = self._rules.channel[rows]
+        every = np.arange(self._channel_first[-1])
+        return rows.start if np.array_equal(channels, every) else None
 
     def _there(self, of: _OfKind) -> tuple[_OfKind, NDArray[np.float64]]:
         """Find the rules that have a reading to go by, and their readings."""
-        value = self._readings.value[of.channels]
+        value = taken(self._readings.value, of.channels)
+        if not self._readings.doubts:
+            return of, value
         missing = np.isnan(value)
         if not missing.any():
             return of, value
@@ -154,8 +179,8 @@ class Judge:
 
     def _judge_limits(self, state: EngineState, of: _OfKind) -> list[Finding]:
         rules, rows = self._rules, of.rows
-        signed = self._readings.value[of.channels] * rules.sign[rows]
-        hot = np.flatnonzero((signed >= rules.lowest[rows]) | self._counts(state, rows))
+        signed = taken(self._readings.value, of.channels) * taken(rules.sign, rows)
+        hot = np.flatnonzero((signed >= taken(rules.lowest, rows)) | self._counts(state, rows))
         return self._judge_bounds(state, _at(rows, hot), signed[hot])
 
     def _judge_rates(self, state: EngineState, of: _OfKind) -> list[Finding]:
@@ -165,24 +190,24 @@ class Judge:
             return []
         rows, own = of.rows, shifted(of.rows, -rules.begin(RuleKind.RATE))
         before = Anchors(
-            state.anchor_us[OLD, own],
-            state.anchor_value[OLD, own],
-            state.anchor_us[YOUNG, own],
-            state.anchor_value[YOUNG, own],
+            taken(state.anchor_us[OLD], own),
+            taken(state.anchor_value[OLD], own),
+            taken(state.anchor_us[YOUNG], own),
+            taken(state.anchor_value[YOUNG], own),
         )
         rate, after = rate_per_hour(
-            self._readings.at_us[of.groups],
+            self._readings.at_us.take(of.groups),
             value,
             before,
-            window_us=rules.window_us[own],
-            gap_us=rules.gap_us[own],
+            window_us=taken(rules.window_us, own),
+            gap_us=taken(rules.gap_us, own),
         )
         if after.old_us is not before.old_us:
             state.anchor_us[OLD, own], state.anchor_value[OLD, own] = after[:2]
         if after.young_us is not before.young_us:
             state.anchor_us[YOUNG, own], state.anchor_value[YOUNG, own] = after[2:]
-        signed = rate * rules.sign[rows]
-        hot = np.flatnonzero((signed >= rules.lowest[rows]) | self._counts(state, rows))
+        signed = rate * taken(rules.sign, rows)
+        hot = np.flatnonzero((signed >= taken(rules.lowest, rows)) | self._counts(state, rows))
         return self._judge_bounds(state, _at(rows, hot), signed[hot], rate[hot])
 
     def _judge_charts(self, state: EngineState, kind: RuleKind, of: _OfKind) -> list[Finding]:
@@ -191,8 +216,8 @@ class Judge:
         if not len(value):
             return []
         rows = of.rows
-        shown = charted(state, rules, kind, rows, self._readings.at_us[of.groups], value)
-        hot = np.flatnonzero((shown >= rules.lowest[rows]) | self._counts(state, rows))
+        shown = charted(state, rules, kind, rows, self._readings.at_us.take(of.groups), value)
+        hot = np.flatnonzero((shown >= taken(rules.lowest, rows)) | self._counts(state, rows))
         found = self._judge_bounds(state, _at(rows, hot), shown[hot], shown[hot])
         return [self._with_what_is_usual(state, one) for one in found]
 
@@ -262,8 +287,10 @@ class Judge:
         return self._believe(state, rows[hot], level[hot])
 
     def _judge_quality(self, state: EngineState, of: _OfKind) -> list[Finding]:
-        quality = self._readings.quality[of.channels]
-        bad = is_bad(quality) | np.isnan(self._readings.value[of.channels])
+        if not self._readings.doubts and not _busy(state, of.rows).any():
+            return []
+        quality = taken(self._readings.quality, of.channels)
+        bad = is_bad(quality) | np.isnan(taken(self._readings.value, of.channels))
         # A reading that never came says nothing about its instrument: see `_judge_unreadable`.
         hot = np.flatnonzero((bad | _busy(state, of.rows)) & ~is_unread(quality))
         level = np.where(bad[hot], self._technical, np.int8(0)).astype(np.int8)
@@ -351,7 +378,7 @@ class Judge:
 
 
 def _busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
-    busy: NDArray[np.bool_] = (state.violated[rows] | state.believed[rows]) != 0
+    busy: NDArray[np.bool_] = (taken(state.violated, rows) | taken(state.believed, rows)) != 0
     return busy
 
 

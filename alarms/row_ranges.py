@@ -1,5 +1,7 @@
 """Rows of a table: as a slice where they stand side by side, which copies nothing, or by number."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,11 @@ def as_slice(rows: Rows) -> Rows | slice:
 def shifted(rows: Rows | slice, by: int) -> Rows | slice:
     """Move all rows up or down."""
     return slice(rows.start + by, rows.stop + by) if isinstance(rows, slice) else rows + by
+
+
+def taken(column: NDArray[Any], rows: Rows | slice) -> NDArray[Any]:
+    """Take some rows of a column: a view of a slice, a copy of numbered ones."""
+    return column[rows] if isinstance(rows, slice) else column.take(rows)
 
 
 def rows_of(rows: Rows | slice) -> Rows:

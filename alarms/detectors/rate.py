@@ -40,8 +40,9 @@ def rate_per_hour(
     """
     old_us, old_value, young_us, young_value = anchors
     has_young = young_us != NEVER_US
-    ripe = has_young & (at_us - young_us >= window_us)
+    ripe = at_us - young_us >= window_us  # Also where there is none: never is long ago.
     if ripe.any():
+        ripe &= has_young
         old_us = np.where(ripe, young_us, old_us)
         old_value = np.where(ripe, young_value, old_value)
     span_us = at_us - old_us
@@ -56,7 +57,9 @@ def rate_per_hour(
     if not known.all():
         rate[~known] = np.nan
 
-    kept = has_young & ~(ripe | restart)
+    kept = has_young
+    if ripe.any() or restart.any():
+        kept = has_young & ~(ripe | restart)
     if not kept.all():
         young_us = np.where(kept, young_us, np.where(known, at_us, NEVER_US))
         young_value = np.where(kept, young_value, np.where(known, value, 0.0))

@@ -6,7 +6,7 @@ from engine_sites import BEGAN_US, MINUTE_US, Watch, channel, limit, plan, scans
 
 from alarms.detectors.baseline import learn, spread
 from alarms.detectors.cusum import cusum
-from alarms.detectors.ewma import ewma
+from alarms.detectors.ewma import Weights, ewma
 from alarms.detectors.page_hinkley import page_hinkley
 from alarms.transition import AlarmKind, Change, Transition
 from alarms.warming import warming_up
@@ -18,14 +18,14 @@ NIST_SIGMA = 2.0539
 
 
 def test_the_chart_of_the_handbook() -> None:
-    weight = np.array([0.3])
+    weights = Weights.of(np.array([0.3]))
     smoothed, fading = np.zeros(1), np.ones(1)
     far = 3.0 * NIST_SIGMA * np.sqrt(0.3 / 1.7)
     assert 50.0 + far == pytest.approx(52.5884, abs=1e-4)
     assert 50.0 - far == pytest.approx(47.4115, abs=1e-4)
     for value in NIST:
         deviation = np.array([(value - 50.0) / NIST_SIGMA])
-        shown, smoothed, fading = ewma(deviation, smoothed=smoothed, fading=fading, weight=weight)
+        shown, smoothed, fading = ewma(deviation, smoothed=smoothed, fading=fading, weights=weights)
         assert abs(shown[0]) < 3.0
     assert 50.0 + smoothed[0] * NIST_SIGMA == pytest.approx(51.99, abs=0.005)
 
@@ -34,7 +34,10 @@ def test_a_chart_of_a_single_reading_has_its_spread() -> None:
     # After one reading the smoothed mean is the reading times the weight, and so is its spread.
     for weight in (0.05, 0.3, 1.0):
         shown, *_ = ewma(
-            np.array([2.5]), smoothed=np.zeros(1), fading=np.ones(1), weight=np.array([weight])
+            np.array([2.5]),
+            smoothed=np.zeros(1),
+            fading=np.ones(1),
+            weights=Weights.of(np.array([weight])),
         )
         assert shown[0] == pytest.approx(2.5)
 

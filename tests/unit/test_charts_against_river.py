@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from river import drift, stats
 
-from alarms.detectors.ewma import ewma
+from alarms.detectors.ewma import Weights, ewma
 from alarms.detectors.page_hinkley import page_hinkley
 
 
@@ -38,12 +38,15 @@ def test_the_shift_is_found_at_the_same_reading(seed: int, sign: float) -> None:
 
 def test_the_smoothed_mean_is_the_same() -> None:
     readings = np.random.default_rng(9).normal(0.0, 1.0, 500)
-    theirs = stats.EWMean(0.25)
+    theirs, weights = stats.EWMean(0.25), Weights.of(np.array([0.25]))
     smoothed, fading = np.array([readings[0]]), np.ones(1)
     theirs.update(float(readings[0]))
     for reading in readings[1:]:
         theirs.update(float(reading))
         _, smoothed, fading = ewma(
-            np.array([reading]), smoothed=smoothed, fading=fading, weight=np.array([0.25])
+            np.array([reading]),
+            smoothed=smoothed,
+            fading=fading,
+            weights=weights,
         )
         assert smoothed[0] == pytest.approx(theirs.get(), abs=1e-12)
