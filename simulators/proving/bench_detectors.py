@@ -22,6 +22,7 @@ from alarms.rounds import Round
 from alarms.rules import RuleColumns, compile_rules
 from alarms.screening import Screening
 from simulators.proving.bench_plan import bench_plan
+from simulators.proving.bench_windows import windowed_channels_per_s
 from telemetry.plan import SitePlan
 
 GROUP_CHANNELS: Final = 100
@@ -55,6 +56,7 @@ def run_bench_detectors(channels: int, *, as_json: bool) -> int:
         "mixed_readings_per_s": round(mixed),
         "bytes_per_channel": round(_state_bytes(stage.state) / len(stage.plan.channels), 1),
         "ratio_to_river": _ratio_to_river(),
+        "windowed_channels_per_s": windowed_channels_per_s(),
     }
     sys.stdout.write(json.dumps(report) + "\n" if as_json else _in_words(report))
     return 0
@@ -68,6 +70,10 @@ def _in_words(report: dict[str, Any]) -> str:
         f"  mixed flushes  {report['mixed_readings_per_s']:>14,} readings/s",
         f"  state          {report['bytes_per_channel']:>14} bytes a channel",
         f"  beside river   {'not installed' if ratio is None else f'{ratio:,} times':>14}",
+    ]
+    lines += [
+        f"  {name:<22} {figure:>8,} channels/s"
+        for name, figure in report["windowed_channels_per_s"].items()
     ]
     return "\n".join([*lines, ""])
 

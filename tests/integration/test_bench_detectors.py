@@ -13,5 +13,6 @@ def test_the_bench_of_the_detectors_reports(capsys: pytest.CaptureFixture[str]) 
     assert report["channels"] == 200
     assert report["dense_readings_per_s"] > 0
     assert report["mixed_readings_per_s"] > 0
+    assert min(report["windowed_channels_per_s"].values()) > 0
     # What a channel with a limit, a rate limit, two charts and its quality needs: a promise.
     assert report["bytes_per_channel"] <= 256
