@@ -23,7 +23,7 @@ from telemetry.plan import SitePlan
 from telemetry.quality import Quality, is_screened
 from telemetry.scan import JudgedScans, as_wide_as, joined
 
-SCANS_AT_ONCE: Final = 40_000  # Of up to 128 readings: what a stretch needs of memory.
+SCANS_AT_ONCE: Final = 20_000  # Of up to 128 readings: what a stretch needs of memory.
 SCANS_REPAIRED_MAX: Final = 50_000  # With a wrong clock; all are held in memory.
 STRETCH_MIN_US: Final = 1_000_000
 STRETCH_MAX_US: Final = 28 * 86_400_000_000

@@ -235,7 +235,7 @@ class _Judging:
             lives=lives,
             process=self._figures(_process(lives), plan, span_us),
             technical=self._figures(technical, plan, span_us),
-            announcements=self._announced(lives),
+            announcements=self._announced(lives, span_us, remarks),
             envelope=envelope,
             left_out=book.left_out,
             remarks=remarks,
@@ -285,16 +285,20 @@ class _Judging:
         zone = ZoneInfo(plan.site.time_zone)
         return figures_of(lives, span_us.start, span_us.stop, self.request.bounds, zone)
 
-    def _announced(self, lives: list[AlarmLife]) -> Announcements | None:
+    def _announced(
+        self, lives: list[AlarmLife], span_us: range, remarks: list[str]
+    ) -> Announcements | None:
+        """Hold alarms beside the events of the stored span: of others nothing can be said."""
         if self.request.events is None:
             return None
-        return announcements(
-            lives,
-            self.events,
-            from_us=self.request.from_us,
-            to_us=self.request.to_us,
-            horizon_us=round(self.request.horizon_s * 1e6),
+        horizon_us = round(self.request.horizon_s * 1e6)
+        to_us = min(self.request.to_us, span_us.stop + horizon_us)
+        found = announcements(
+            lives, self.events, from_us=span_us.start, to_us=to_us, horizon_us=horizon_us
         )
+        if others := len(self.events) - len(found.detections):
+            remarks.append(f"Known events outside the span, or where nothing is stored: {others}.")
+        return found
 
 
 @dataclass(slots=True)

@@ -39,7 +39,9 @@ def test_the_object_and_the_page_say_the_same(
     postgres_dsn: str, site: Path, other: Path, tmp_path: Path
 ) -> None:
     events, page = tmp_path / "known.csv", tmp_path / "page.html"
-    events.write_text("name,begins_at,channel\n<slide>,2025-07-12T00:00Z,crack\n", "utf-8")
+    events.write_text(
+        "name,begins_at,channel\n<slide>,2025-07-12T00:00Z,crack\nold,2019-07-12,crack\n", "utf-8"
+    )
     words = ["--against", str(other), "--events", str(events), "--plot", str(page), "--json"]
 
     code, said, _ = run(postgres_dsn, site, *SPAN, *words)
@@ -60,6 +62,9 @@ def test_the_object_and_the_page_say_the_same(
         "added": 0,
         "removed": 0,
     }
+    assert found["finding"]["remarks"] == [
+        "Known events outside the span, or where nothing is stored: 1."
+    ]
     (slide,) = found["finding"]["events"]["detections"]
     assert slide["name"] == "<slide>"
     # The crack reaches 50 on the eleventh day, and is believed an hour's reading later.
