@@ -31,7 +31,8 @@ Rows = NDArray[np.int64]
 
 # A round is judged in pieces of so many readings: what a piece needs stays in a core's own cache.
 PIECE_READINGS = 8_192
-SELECTIONS_MAX = 4_096
+# Selections are kept for so many rounds of the whole site; flushes bring ever new groups together.
+ROUNDS_KEPT = 2
 NOTHING = np.zeros(0, dtype=np.int64)
 
 
@@ -89,6 +90,8 @@ class Judge:
         ).astype(np.int64)
         self._offsets = {kind: self._offset_of(kind) for kind in RuleKind}
         self._selections: dict[bytes, _Selection] = {}
+        self._kept = 0  # Readings that these are about, all together.
+        self._kept_max = max(ROUNDS_KEPT * len(plan.channels), 2 * PIECE_READINGS)
         self._judges = {
             RuleKind.LIMIT: self._judge_limits,
             RuleKind.RATE: self._judge_rates,
@@ -136,9 +139,12 @@ class Judge:
         key = groups.tobytes()
         chosen = self._selections.get(key)
         if chosen is None:
-            if len(self._selections) >= SELECTIONS_MAX:
+            size = int((self._cells.first[groups + 1] - self._cells.first[groups]).sum())
+            if self._kept + size > self._kept_max:
                 self._selections.clear()
+                self._kept = 0
             chosen = self._selections[key] = self._select(groups)
+            self._kept += size
         return chosen
 
     def _select(self, groups: NDArray[np.int64]) -> _Selection:

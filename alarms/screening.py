@@ -80,7 +80,6 @@ class Screening:
     """The screens of one site's configuration."""
 
     def __init__(self, plan: SitePlan) -> None:
-        self._plan = plan
         self._cells = Cells.of(plan)
         self.rows = {kind: _rows_of(plan, kind) for kind in ScreenKind}
         groups = {plan.channels[one].group for rows in self.rows.values() for one in rows.channel}
