@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from groundwatch_files import Dsn
+from groundwatch_simulate import seconds_or_exit
 
 
 class Order(Enum):
@@ -73,8 +74,10 @@ def backtest(
         against=against,
         events=events,
         order=None if order is None else order.value,
-        horizon_s=_seconds(horizon),
-        bounds=Bounds(chatter_raises=chatter_raises, chatter_window_s=_seconds(chatter_window)),
+        horizon_s=seconds_or_exit(horizon),
+        bounds=Bounds(
+            chatter_raises=chatter_raises, chatter_window_s=seconds_or_exit(chatter_window)
+        ),
         charts=plot is not None,
     )
     raise typer.Exit(run_backtest(request, plot=plot, as_json=json))
@@ -102,17 +105,6 @@ def _instant(text: str) -> int:
 
     try:
         return instant_in(text)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-
-
-def _seconds(text: str) -> float:
-    """Read a duration; end the program with a sentence where it is none."""
-    from telemetry.durations import seconds_in
-
-    try:
-        return seconds_in(text)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -171,7 +171,7 @@ def bench_ingest(
     settings = BenchSettings(
         edges=edges,
         channels=channels,
-        for_s=_seconds(for_),
+        for_s=seconds_or_exit(for_),
         scans_per_block=scans_per_block,
         offered_per_s=offered,
         as_json=json,
@@ -235,7 +235,7 @@ def demo(
         scenario=scenario,
         rate=rate,
         seed=seed,
-        for_s=None if for_ is None else _seconds(for_),
+        for_s=None if for_ is None else seconds_or_exit(for_),
         headless=headless,
         as_json=json,
         keep=keep,
@@ -243,7 +243,7 @@ def demo(
     raise typer.Exit(run_demo(settings))
 
 
-def _seconds(text: str) -> float:
+def seconds_or_exit(text: str) -> float:
     """Read a duration; end the program with a sentence where it is none."""
     from telemetry.durations import seconds_in
 
