@@ -343,10 +343,13 @@ async def _write_latest(
 def _by_slot(desk: SiteDesk, group: int, warming: NDArray[np.int16]) -> NDArray[np.int16] | None:
     """Put what is known of channels at their slots; None where nothing warms up."""
     plan = desk.plan.groups[group]
+    begin = plan.channels[0].index  # A group's channels stand together.
+    of_group = warming[begin : begin + len(plan.channels)]
+    if not of_group.any():
+        return None
     at_slot = np.zeros(plan.slot_count, np.int16)
-    for channel in plan.channels:
-        at_slot[channel.slot] = warming[channel.index]
-    return at_slot if at_slot.any() else None
+    at_slot[[channel.slot for channel in plan.channels]] = of_group
+    return at_slot
 
 
 def _latest_of(desk: SiteDesk, scans: JudgedScans, warming: NDArray[np.int16]) -> list[LatestScan]:
