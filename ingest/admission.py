@@ -1,7 +1,7 @@
 """Who may come over the edges' port: paths, tokens and certificates, at the door and while inside.
 
-A token says which edge calls. Where a client certificate is shown as well, it must name the same
-edge: neither alone is enough for whoever has stolen the other.
+A token says which edge calls, and is enough. Where a client certificate is shown as well, it must
+name the same edge, and a revoked one lets nobody in.
 """
 
 import asyncio
