@@ -156,6 +156,7 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
     state.annunciator = Annunciator.of(_alarm(document) for document in header["alarms"])
     groups, rules = families["groups"][0], families["rules"][0]
     known = set(rules) | {f"{key}/{rule}" for key in groups for rule in (SILENCE, CLOCK)}
+    known |= {f"{channel}/{rule}" for channel, rule in engine.believable}
     state.orphans = [
         alarm.occurrence
         for alarm in state.alarms.values()

@@ -1,7 +1,7 @@
 """The engine: recorded inputs in, transitions of alarms out; the same way live and in a replay.
 
 It reads no clock and touches nothing. Inside a step the order is: acknowledgements, scans round
-by round, silences, happenings, ticks. Measured channels see only the scans of
+by round, silences, happenings, beliefs, ticks. Measured channels see only the scans of
 their own group, so their alarms depend neither on how flushes were cut nor on other groups.
 """
 
@@ -20,8 +20,10 @@ from alarms.judging import Judge
 from alarms.rounds import Round, qualities_as_sent, rounds_of, scans_in_order
 from alarms.rules import announced_levels, compile_rules, kind_of_alarm, subject_key
 from alarms.screening import Screening
+from alarms.slow.believable import believable_rules
 from alarms.transition import (
     AlarmKind,
+    Belief,
     CalculatedScans,
     Change,
     Decision,
@@ -53,6 +55,7 @@ class SiteEngine:
         self.rules = compile_rules(plan)
         self.derivation = Derivation(plan)
         self.screening = Screening(plan)
+        self.believable = believable_rules(plan)
         self._judge = Judge(plan, self.rules)
         self._technical = Level[plan.site.technical_level.upper()]
 
@@ -87,6 +90,8 @@ class SiteEngine:
             transitions += self._begin_silence(state, silence)
         for happening in _each_once(inputs.happenings):
             transitions += self._note(state, happening)
+        for belief in inputs.beliefs:
+            transitions += self._take_belief(state, belief)
         calculated = self._calculate(state, inputs.ticks)
         transitions += self._take_scans(state, calculated)
         return Outcome(
@@ -222,6 +227,31 @@ class SiteEngine:
                 detail=detail,
             )
         return transitions
+
+    def _take_belief(self, state: EngineState, belief: Belief) -> list[Transition]:
+        """Let an alarm follow what a slow rule believes, if the file still has such a rule."""
+        of = self.believable.get((belief.channel, belief.rule))
+        if of is None:
+            return []
+        subject = Subject(of.kind, of.structure, belief.channel, belief.rule)
+        alarm = state.annunciator.about(belief.channel, belief.rule)
+        before = int(alarm.level) if alarm is not None and alarm.standing else 0
+
+        def evidence(change: Change, level: Level) -> dict[str, Any]:
+            began = "onset_us" if change in {Change.RAISE, Change.RISE} else "returned_us"
+            return belief.evidence | {"bound": of.bounds[level - 1], began: belief.onset_us}
+
+        if belief.level < before:
+            return state.annunciator.fall(
+                subject, Level(belief.level), at_us=belief.at_us, evidence=evidence
+            )
+        return state.annunciator.rise(
+            subject,
+            of.announced(before, belief.level),
+            onset_us=belief.onset_us,
+            at_us=belief.at_us,
+            evidence=evidence,
+        )
 
     def _calculate(self, state: EngineState, ticks: Iterable[Tick]) -> list[JudgedScans]:
         """Compute what is due; a group sees the values that those before it have at its ticks."""

@@ -102,10 +102,22 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Belief:
+    """What a rule that is judged beside the flush has come to believe (decision record 0017)."""
+
+    channel: str
+    rule: str
+    level: int  # 0 where it believes in no violation any more.
+    onset_us: int  # Since when the level is violated.
+    at_us: int  # The instant of event time as of which it is believed.
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The inputs of one flush of one site, in the order in which they count.
 
-    Acknowledgements, then scans by (group, seq, row), then silences, happenings and ticks.
+    Acknowledgements, then scans by (group, seq, row), then silences, happenings, beliefs and ticks.
     Each group's scans stand in one `JudgedScans`; groups are ascending.
     """
 
@@ -113,6 +125,7 @@ class Inputs:
     scans: tuple[JudgedScans, ...] = ()
     silences: tuple[Silence, ...] = ()
     happenings: tuple[Happening, ...] = ()
+    beliefs: tuple[Belief, ...] = ()
     ticks: tuple[Tick, ...] = ()
 
 

@@ -12,7 +12,13 @@ INSERT_INPUT = """
 """
 
 InputKind = Literal[
-    "configuration", "acknowledgement", "silence", "happening", "tick", "unstored_scans"
+    "configuration",
+    "acknowledgement",
+    "silence",
+    "happening",
+    "belief",
+    "tick",
+    "unstored_scans",
 ]
 
 

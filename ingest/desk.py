@@ -78,6 +78,9 @@ class SiteDesk:
     complaints: Complaints = field(default_factory=lambda: Complaints({}))
     # What has happened beside the lines, and is to be recorded with the next flush.
     notices: list[Happening] = field(default_factory=list)
+    # How often the slow tier has laid beliefs down, and what of that a flush has taken.
+    beliefs_laid: int = 1
+    beliefs_taken: int = 0
     # By stream_id and seq, which scans of a block that waits were delivered before.
     repetitions: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict)
 
@@ -85,6 +88,11 @@ class SiteDesk:
     def key(self) -> str:
         """The site's id in its file."""
         return self.plan.site.site
+
+    @property
+    def beliefs_wait(self) -> bool:
+        """Whether the slow tier may have laid something down that no flush has taken."""
+        return self.beliefs_laid != self.beliefs_taken
 
     @property
     def edges_back(self) -> set[tuple[str, str]]:

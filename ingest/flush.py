@@ -12,6 +12,7 @@ from alarms import journal, outbox
 from alarms.checkpoint import encode as encode_state
 from alarms.transition import (
     Acknowledgement,
+    Belief,
     Change,
     Inputs,
     Outcome,
@@ -19,6 +20,7 @@ from alarms.transition import (
 )
 from alarms.warming import warming_by_channel
 from historian import actions
+from historian.beliefs import BELIEFS_AT_ONCE, take_beliefs, waiting_beliefs
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
@@ -72,6 +74,7 @@ class Written:
     numbered: tuple[tuple[int, Transition], ...]
     checkpoint: bool
     outcomes: Mapping[int, SubmissionOutcome] = field(default_factory=dict)  # By number.
+    beliefs_taken: int = 0  # As far as `SiteDesk.beliefs_laid`.
 
 
 async def write_flush(
@@ -92,12 +95,13 @@ async def write_flush(
     flush_id = await begin_flush(conn, site_id, desk.term)
     acknowledgements = _aware_of_healing(desk, await actions.undecided(conn, site_id))
     prepared, kept = await compare_repeated(conn, desk, prepared)
-    outcome = _step(desk, prepared, acknowledgements)
+    laid, beliefs = desk.beliefs_laid, await _take_beliefs(conn, desk, flush_id)
+    outcome = _step(desk, prepared, acknowledgements, beliefs)
     prepared = as_screened(prepared, outcome.screened)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
     await _write_streams(conn, desk, prepared, kept, flush_id)
-    inputs = [*_inputs(desk, acknowledgements, prepared), *unstored_inputs(stored)]
+    inputs = [*_inputs(desk, acknowledgements, prepared, beliefs), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
     refused = [*prepared.refused, *kept]
     await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
@@ -116,7 +120,17 @@ async def write_flush(
         numbered=numbered,
         checkpoint=checkpoint,
         outcomes=outcomes,
+        beliefs_taken=laid if len(beliefs) < BELIEFS_AT_ONCE else desk.beliefs_taken,
     )
+
+
+async def _take_beliefs(conn: AsyncConnection, desk: SiteDesk, flush_id: int) -> tuple[Belief, ...]:
+    """Take what the slow tier has laid down, if it has."""
+    if not desk.beliefs_wait:
+        return ()
+    waiting = await waiting_beliefs(conn, desk.ids.site_id)
+    await take_beliefs(conn, desk.ids.site_id, flush_id, [number for number, _ in waiting])
+    return tuple(belief for _, belief in waiting)
 
 
 async def _tell(
@@ -156,7 +170,10 @@ def _aware_of_healing(
 
 
 def _step(
-    desk: SiteDesk, prepared: Prepared, acknowledgements: tuple[Acknowledgement, ...]
+    desk: SiteDesk,
+    prepared: Prepared,
+    acknowledgements: tuple[Acknowledgement, ...],
+    beliefs: tuple[Belief, ...],
 ) -> Outcome:
     return desk.engine.step(
         desk.state,
@@ -165,6 +182,7 @@ def _step(
             scans=prepared.scans,
             silences=prepared.silences,
             happenings=prepared.happenings,
+            beliefs=beliefs,
             ticks=prepared.ticks,
         ),
     )
@@ -264,7 +282,10 @@ async def _write_streams(
 
 
 def _inputs(
-    desk: SiteDesk, acknowledgements: Sequence[Acknowledgement], prepared: Prepared
+    desk: SiteDesk,
+    acknowledgements: Sequence[Acknowledgement],
+    prepared: Prepared,
+    beliefs: Sequence[Belief],
 ) -> list[InputWrite]:
     """Write what is not a scan as inputs; groups by their numbers in the store."""
     ids = desk.ids.group_ids
@@ -277,6 +298,7 @@ def _inputs(
             for one in prepared.silences
         ),
         *(InputWrite("happening", asdict(one)) for one in prepared.happenings),
+        *(InputWrite("belief", asdict(one)) for one in beliefs),
         *(InputWrite("tick", {**asdict(one), "group": ids[one.group]}) for one in prepared.ticks),
         *(
             InputWrite("unstored_scans", body_of(write))

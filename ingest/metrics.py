@@ -45,6 +45,15 @@ FLUSH_SECONDS = Histogram(
     "Real seconds a flush took, from the first look at the inbox to the acknowledgements.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+BELIEFS = Counter(
+    "groundwatch_beliefs", "Changes of belief that the slow tier has laid down.", ["site"]
+)
+SLOW_TIER_BEHIND = Gauge(
+    "groundwatch_slow_tier_behind_flushes", "Flushes that the slow tier has not seen yet.", ["site"]
+)
+SLOW_TIER_FAILED = Counter(
+    "groundwatch_slow_tier_failures", "Times that a slow method, or the slow tier, has failed."
+)
 INBOX_ARRIVALS = Gauge("groundwatch_inbox_arrivals", "Arrivals that wait for a flush.")
 
 

@@ -86,6 +86,10 @@ class Pipeline:
         self._handed_in.set()
         self._inbox.filled.set()
 
+    def wake_for_belief(self) -> None:
+        """The slow tier has laid something down."""
+        self._inbox.filled.set()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Flush until told to stop, then once more; a lost database is waited for."""
         async with kept_up(self._dsn, self._desks, self._clock), beating(self._dsn, self._desks):
@@ -294,6 +298,7 @@ class Pipeline:
             for desk in desks
             if not (one := await self._prepare(conn, desk, arrivals)).empty
             or asked
+            or desk.beliefs_wait
             or self._narrowings[desk.key].must_flush
             or (self._is_last and desk.flush_id > desk.checkpoint_flush_id)
         ]

@@ -32,6 +32,7 @@ from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
 from ingest.opening import open_read_site
 from ingest.pipeline import Pipeline
+from ingest.slow_tier import SlowTier
 from ingest.supervisor import TAKEN_OVER
 from telemetry.clock import Clock, MachineClock, SharedClock
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
@@ -111,6 +112,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         server = await open_line(listening, parts, identity.context if identity else None)
         beside = [
             listen_for_actions(settings.dsn, pipeline),
+            SlowTier(settings.dsn, desks, clock, pipeline.wake_for_belief).run(),
             *_watching(settings, pool, desks, clock, identity),
             *_over_broker(settings, parts, desks, pool),
         ]

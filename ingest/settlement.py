@@ -16,6 +16,7 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     """Note that a site's part of a flush is committed, and say so to whom it concerns."""
     desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
     desk.complaints = prepared.complaints
+    desk.beliefs_taken = written.beliefs_taken
     desk.notices = [one for one in desk.notices if one not in prepared.notices]
     for block in written.refused:
         metrics.BLOCKS_QUARANTINED.labels(desk.key, block.reason).inc()

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from alarms.outbox import forget_delivered
 from historian.actions import forget_decided
+from historian.beliefs import forget_taken
 from historian.connection import connect, hung_up_after
 from historian.enrolments import forget_codes
 from historian.old_streams import forget_streams, old_streams
@@ -33,6 +34,7 @@ PRUNING_TIMEOUT_S = 600.0  # The first pruning of a store that has grown for lon
 ROOM_TIMEOUT_S = 30.0
 DAY_S = 86_400.0
 DAY_US = 86_400 * 1_000_000
+BELIEFS_KEPT_US = 7 * DAY_US
 MESSAGES_KEPT_S = 30 * DAY_S
 STREAMS_KEPT = 100  # Of each edge: years of spools that were exchanged.
 
@@ -66,6 +68,7 @@ async def prune(conn: AsyncConnection, *, sites: Sequence[int], clock: Clock) ->
     """Forget what nobody asks for any more; what was never sent or decided stays."""
     for site_id in sites:
         await forget_blocks(conn, site_id, clock.now_us() - DAY_US)
+        await forget_taken(conn, site_id, clock.now_us() - BELIEFS_KEPT_US)
     await forget_sign_in_codes(conn)
     await forget_codes(conn)
     await forget_sessions(conn, older_than_s=DAY_S)

@@ -36,7 +36,8 @@ def _summary(site: Site) -> str:
     channels = [one.channel for one in channels_of(site)]
     groups = list(groups_of(site))
     limits = sum(
-        len(channel.limits) + len(channel.rate_limits) + len(channel.charts) for channel in channels
+        len(channel.limits) + len(channel.rate_limits) + len(channel.charts) + len(channel.trends)
+        for channel in channels
     )
     counts = [
         _counted(len(site.structures), "structure"),

@@ -27,6 +27,7 @@ from telemetry.sources import (
     ModbusTcp,
     Mqtt,
 )
+from telemetry.trends import AnyTrend, Drift
 
 Unit = Annotated[str, StringConstraints(min_length=1, max_length=16)]
 
@@ -183,6 +184,8 @@ class ChannelBase(Part):
     rate_limits: list[RateLimit] = Field(default_factory=list)
     charts: list[Chart] = Field(default_factory=list)
     screen: Screens | None = None
+    trends: list[AnyTrend] = Field(default_factory=list)
+    drift: Drift | None = None
     # A discrete channel names its states by number and has no limits.
     states: dict[int, State] | None = None
     state_on_delay_s: NotNegative = 0.0

@@ -12,7 +12,15 @@ from psycopg import AsyncConnection
 
 from alarms.engine_state import EngineState
 from alarms.replaying.eras import Era, carried_over, open_era
-from alarms.transition import Acknowledgement, Happening, Inputs, Outcome, Silence, Tick
+from alarms.transition import (
+    Acknowledgement,
+    Belief,
+    Happening,
+    Inputs,
+    Outcome,
+    Silence,
+    Tick,
+)
 from historian.replay import FlushRecord
 from telemetry.plan import SitePlan
 from telemetry.scan import JudgedScans, as_wide_as, joined
@@ -64,6 +72,7 @@ def inputs_of(record: FlushRecord, plan: SitePlan, group_ids: Sequence[int]) -> 
         scans=_scans_of(record, plan, index),
         silences=_of_known_groups(Silence, bodies.get("silence", ()), index),
         happenings=tuple(Happening(**one) for one in bodies.get("happening", ())),
+        beliefs=tuple(Belief(**one) for one in bodies.get("belief", ())),
         ticks=_of_known_groups(Tick, bodies.get("tick", ()), index),
     )
 

@@ -16,6 +16,7 @@ from telemetry.site_rules.limits import limit_findings
 from telemetry.site_rules.messages import message_findings
 from telemetry.site_rules.places import Finding
 from telemetry.site_rules.sources import source_findings
+from telemetry.site_rules.trends import trend_findings
 
 __all__ = ["Finding", "findings"]
 
@@ -29,4 +30,5 @@ def findings(site: Site) -> Iterator[Finding]:
     yield from channel_findings(site)
     yield from conversion_findings(site)
     yield from limit_findings(site)
+    yield from trend_findings(site)
     yield from calculation_findings(site)

@@ -71,7 +71,7 @@ def _state_findings(one: ChannelPlace) -> Iterator[Finding]:
                 message = "the delay is without effect: the channel has no states"
                 yield Finding((*one.loc, name), message, "a delay of states with states only")
         return
-    for name in ("limits", "rate_limits", "charts", "range"):
+    for name in ("limits", "rate_limits", "charts", "trends", "drift", "range"):
         if getattr(channel, name):
             message = f"a channel with states has no {name.replace('_', ' ')}"
             yield Finding((*one.loc, name), message, "a level with a state: `level: red`")

@@ -15,12 +15,12 @@ def limit_findings(site: Site) -> Iterator[Finding]:
     for one in channels_of(site):
         for n, limit in enumerate(one.channel.limits):
             loc = (*one.loc, "limits", n)
-            yield from _level_findings(limit, loc)
+            yield from level_findings(limit, loc)
             yield from _reach_findings(limit, loc, one.channel.range)
         for n, rate_limit in enumerate(one.channel.rate_limits):
-            yield from _level_findings(rate_limit, (*one.loc, "rate_limits", n))
+            yield from level_findings(rate_limit, (*one.loc, "rate_limits", n))
         for n, chart in enumerate(one.channel.charts):
-            yield from _level_findings(chart, (*one.loc, "charts", n))
+            yield from level_findings(chart, (*one.loc, "charts", n))
             yield from _chart_findings(one, chart, (*one.loc, "charts", n))
         yield from _window_findings(one)
         yield from _repeated_findings(one)
@@ -31,7 +31,8 @@ def _bounds_of(limit: Limit) -> Bounds:
     return [(name, bound) for name, bound in limit.levels if bound is not None]
 
 
-def _level_findings(limit: Limit, loc: Loc) -> Iterator[Finding]:
+def level_findings(limit: Limit, loc: Loc) -> Iterator[Finding]:
+    """Find levels that are missing, out of order, or end only with the one below."""
     bounds = _bounds_of(limit)
     if not bounds:
         message = "the limit has no level"
