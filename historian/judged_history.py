@@ -1,14 +1,17 @@
 """Judged scans as they are stored, measured and calculated: what the slow tier looks at.
 
 Values are those that were judged, screens and all; a scan that contradicts another of its instant
-is left out, because only the first was judged.
+is left out, because only the first was judged. Of a flush, a scan is what it was in that flush,
+also where it has been completed since: else it would depend on the moment of reading what is read.
 """
 
 from collections.abc import AsyncIterator, Sequence
 
+import numpy as np
 from psycopg import AsyncConnection
 
 from historian.measured_history import ROWS_AT_ONCE, MeasuredScans, unpacked
+from historian.recorded_scans import scans_of
 from historian.replay import stretches
 from telemetry.clock import instant_at
 
@@ -24,6 +27,13 @@ PACKED = """
 OF_FLUSHES = """
       and flush_id > %(after)s and flush_id <= %(until)s
     order by group_id, coalesce(judged_at, time)
+"""
+# What was there before a row was completed has an ordinal below 0: see `historian.writer`.
+COMPLETED = """
+    select body from input
+    where site_id = %(site_id)s and flush_id > %(after)s and flush_id <= %(until)s
+      and kind = 'unstored_scans' and ordinal < 0
+      and (body ->> 'group_id')::integer = any(%(group_ids)s)
 """
 OF_TIME = """
       and flush_id <= %(until)s and time >= %(from_at)s and time < %(to_at)s
@@ -61,10 +71,10 @@ async def scans_of_flushes(
             yield end, []
             continue
         for first, last in zip([begin, *lasts[:-1]], [*lasts[:-1], end], strict=True):
-            found = await _read(
-                connection, PACKED + OF_FLUSHES, asked | {"after": first, "until": last}
-            )
-            yield last, found
+            part = asked | {"after": first, "until": last}
+            found = await _read(connection, PACKED + OF_FLUSHES, part)
+            before = await _before_completion(connection, part)
+            yield last, [*(_without(one, before) for one in found), *before]
 
 
 async def scans_of_span(
@@ -81,6 +91,32 @@ async def scans_of_span(
         day = {"from_at": instant_at(begin_us), "to_at": instant_at(end_us)}
         if found := await _read(connection, PACKED + OF_TIME, asked | day):
             yield found
+
+
+async def _before_completion(
+    connection: AsyncConnection, asked: dict[str, object]
+) -> list[MeasuredScans]:
+    """Read scans as they were before later ones completed them."""
+    bodies = await (await connection.execute(COMPLETED, asked)).fetchall()
+    return [
+        MeasuredScans(one.group_id, one.time_us, one.judged_us, one.value, one.quality)
+        for one in (scans_of(body) for (body,) in bodies)
+    ]
+
+
+def _without(scans: MeasuredScans, others: Sequence[MeasuredScans]) -> MeasuredScans:
+    """Leave out the scans of instants that others hold."""
+    held = [one.time_us for one in others if one.group_id == scans.group_id]
+    if not held:
+        return scans
+    rows = ~np.isin(scans.time_us, np.concatenate(held))
+    return MeasuredScans(
+        scans.group_id,
+        scans.time_us[rows],
+        scans.judged_us[rows],
+        scans.raw[rows],
+        scans.quality[rows],
+    )
 
 
 async def _read(

@@ -34,7 +34,7 @@ from historian.measured_history import MeasuredScans
 from ingest import metrics
 from ingest.desk import SiteDesk
 from telemetry.clock import Clock, real_monotonic_s
-from telemetry.scan import JudgedScans, as_wide_as
+from telemetry.scan import JudgedScans, as_wide_as, joined
 
 LOOK_EVERY_S = 0.5
 AGAIN_S = 2.0  # After a failure.
@@ -68,6 +68,7 @@ class SlowTier:
         self._clock = clock
         self._wake = wake
         judges = [(desk, SlowJudge(desk.plan)) for desk in desks]
+        self._followers: dict[str, _Follower] = {}
         self._watched = [(desk, judge) for desk, judge in judges if len(judge.rules)]
 
     async def run(self) -> None:
@@ -84,15 +85,19 @@ class SlowTier:
             await asyncio.sleep(AGAIN_S)
 
     async def _follow(self, conn: AsyncConnection) -> None:
-        followers: dict[str, _Follower] = {}
+        self._followers = {}  # What they know may be ahead of what is laid down.
         while True:
-            for desk, judge in self._watched:
-                if desk.key not in followers:
-                    if desk.well_s is None:  # It is recovered first.
-                        continue
-                    followers[desk.key] = await self._open(conn, desk, judge)
-                await self._catch_up(conn, followers[desk.key])
+            await self.look(conn)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self, conn: AsyncConnection) -> None:
+        """Judge what the flushes have stored since the last look."""
+        for desk, judge in self._watched:
+            if desk.key not in self._followers:
+                if desk.well_s is None:  # It is recovered first.
+                    continue
+                self._followers[desk.key] = await self._open(conn, desk, judge)
+            await self._catch_up(conn, self._followers[desk.key])
 
     async def _open(self, conn: AsyncConnection, desk: SiteDesk, judge: SlowJudge) -> _Follower:
         """Go on from the checkpoint; under another configuration, from stored history."""
@@ -185,15 +190,15 @@ class SlowTier:
 
 def _judged(one: _Follower, scans: Sequence[MeasuredScans]) -> list[JudgedScans]:
     """Give stored scans the shape in which they were judged."""
-    found = []
+    found: dict[int, list[JudgedScans]] = {}
     for of_group in scans:
         group = one.groups[of_group.group_id]
         width = one.desk.plan.groups[group].slot_count
         value, quality = as_wide_as(width, of_group.raw, of_group.quality)
-        found.append(
+        found.setdefault(group, []).append(
             JudgedScans(group, of_group.time_us, of_group.judged_us, value, value, quality)
         )
-    return sorted(found, key=lambda scans: scans.group)
+    return [joined(found[group]) for group in sorted(found)]
 
 
 def _rows_of(one: _Follower, outcome: SlowOutcome) -> list[TrendRow]:

@@ -4,11 +4,12 @@ The recorded order is what a recovery replays: with a site's own configurations 
 what was told live. Any other configuration is held to the stored raw numbers by event time.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from alarms.backtest.history import StoredHistory, inputs_with_ticks, ticks_left
@@ -16,8 +17,9 @@ from alarms.engine import SiteEngine
 from alarms.replaying.eras import Era
 from alarms.replaying.recorded import from_the_beginning
 from alarms.rules import RuleKind
+from alarms.slow.judge import SlowJudge
 from alarms.ticks import TickSchedule
-from alarms.transition import CalculatedScans, Outcome, Transition
+from alarms.transition import CalculatedScans, Inputs, Outcome, Transition
 from historian.replay import flushes_after
 from telemetry.limits import ChartLimit, RateLimit
 from telemetry.plan import SitePlan
@@ -67,8 +69,8 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
     Transitions of a stretch come in the order of their instants, those of one instant as the
     engine said them. Silences, and what else happened to lines, are not in the stored numbers.
     """
-    engine, schedule = SiteEngine(plan), TickSchedule(plan)
-    state = engine.initial_state()
+    engine, schedule, slow = SiteEngine(plan), TickSchedule(plan), SlowJudge(plan)
+    state, slow_state = engine.initial_state(), slow.initial_state()
     async for stretch in history.stretches():
         silent = history.silent_after(stretch.until_us)
         inputs = inputs_with_ticks(schedule, state, stretch, silent)
@@ -76,9 +78,14 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
         while (more := ticks_left(schedule, state, inputs, silent)) is not None:
             outcomes.append(engine.step(state, more))
             inputs = more
+        calculated = [one for of in outcomes for one in _as_judged(of.calculated)]
+        if len(slow.rules):
+            judged = [*_as_screened(stretch.scans, outcomes[0].screened), *calculated]
+            beliefs = slow.step(slow_state, judged).beliefs
+            outcomes.append(engine.step(state, Inputs(beliefs=tuple(beliefs))))
         yield Told(
             plan,
-            (*stretch.scans, *(one for of in outcomes for one in _as_judged(of.calculated))),
+            (*stretch.scans, *calculated),
             _in_time(outcomes),
             stretch.until_us,
         )
@@ -98,7 +105,16 @@ def warm_up_s(plan: SitePlan) -> float:
             needed.append(2 * rule.limit.window_s)
         if isinstance(rule.limit, ChartLimit):
             needed.append(2 * rule.limit.learn_readings * plan.groups[rule.group].group.period_s)
+    needed.append(SlowJudge(plan).rules.span_us / 1e6)
     return min(max(needed), WARM_UP_MAX_S)
+
+
+def _as_screened(
+    scans: Sequence[JudgedScans], screened: Mapping[int, NDArray[np.int16]]
+) -> list[JudgedScans]:
+    return [
+        replace(one, quality=screened[one.group]) if one.group in screened else one for one in scans
+    ]
 
 
 def _in_time(outcomes: Sequence[Outcome]) -> tuple[Transition, ...]:

@@ -21,20 +21,13 @@ from ingest_site import (
     write_site,
 )
 from psycopg import AsyncConnection
+from recorded_order import as_told, of_the_ground, replayed
 from recovery_bench import FAULTS, FORGET, Plan, Run
 from recovery_script import Arrive, Step, script
 
-from alarms.backtest.feeding import in_recorded_order
-from alarms.backtest.running import BackTestRequest, back_test, reading_snapshot
-from alarms.chain import entry_body
-from alarms.engine import SiteEngine
-from alarms.replaying.eras import Era
-from alarms.transition import AlarmKind, Transition
+from alarms.backtest.running import BackTestRequest, back_test
 from historian.connection import connect
-from historian.registry import group_ids_of, newest_configurations
 from ingest import flush
-from telemetry.plan import plan_of
-from telemetry.site_file import read_site_text
 
 FIRST_PLAN = plan_in(site_document())
 # Steps after which an alarm stands whose rule leaves with the new site file.
@@ -97,27 +90,6 @@ async def lived(dsn: str, folder: Path, seed: int) -> list[dict[str, Any]]:
         await second.through(rest, Plan(every, {len(rest) // 3, len(rest) - 4}, {26}))
         rows = await fetch(connection, "select body from journal order by number")
     return [json.loads(row["body"]) for row in rows]
-
-
-async def replayed(dsn: str) -> list[Transition]:
-    async with reading_snapshot(dsn) as connection:
-        ((site_id, _, version, document),) = await newest_configurations(connection)
-        plan = plan_of(read_site_text(document, "stored"))
-        era = Era(version, plan, await group_ids_of(connection, site_id, plan), SiteEngine(plan))
-        steps = in_recorded_order(connection, site_id, era)
-        return [one async for told in steps for one in told.transitions]
-
-
-def as_told(transitions: list[Transition]) -> list[dict[str, Any]]:
-    return [json.loads(entry_body(one, 0, 0)) for one in transitions]
-
-
-def of_the_ground(bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {word: what for word, what in body.items() if word not in {"number", "stored_us"}}
-        for body in bodies
-        if body["kind"] == AlarmKind.PROCESS
-    ]
 
 
 @pytest.mark.parametrize("seed", NEW_FILE_AFTER)
