@@ -88,8 +88,7 @@ async def write_flush(
 ) -> Written:
     """Record a site's inputs, step its engine, and store what follows from both.
 
-    The last flush before the end asks for a checkpoint: then what this program has judged need not
-    be judged again by the next, which may be a newer one.
+    The last flush before the end asks for a checkpoint: a newer program need not judge it again.
     """
     site_id = desk.ids.site_id
     flush_id = await begin_flush(conn, site_id, desk.term)
