@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from alarms import journal, outbox
@@ -18,10 +17,8 @@ from alarms.transition import (
     Outcome,
     Transition,
 )
-from alarms.warming import warming_by_channel
 from historian import actions
 from historian.beliefs import BELIEFS_AT_ONCE, take_beliefs, waiting_beliefs
-from historian.latest import Anchor, LatestScan, mark_silent, write_latest
 from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
 from historian.streams import (
@@ -44,6 +41,7 @@ from historian.writer import (
     write_scans,
 )
 from ingest.desk import SiteDesk
+from ingest.newest_scans import write_newest
 from ingest.preparation import (
     IMPLAUSIBLE_CLOCK,
     IMPLAUSIBLE_CLOCK_TOLD,
@@ -56,7 +54,6 @@ from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
 from ingest.submissions import decide_submissions
 from telemetry.quality import Quality
 from telemetry.ranges import Range
-from telemetry.scan import JudgedScans
 
 # Whichever comes first: a replay of as much takes a second or two.
 CHECKPOINT_EVERY_FLUSHES = 300
@@ -102,20 +99,19 @@ async def write_flush(
     await _write_streams(conn, desk, prepared, kept, flush_id)
     inputs = [*_inputs(desk, acknowledgements, prepared, beliefs), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
-    refused = [*prepared.refused, *kept]
+    refused = (*prepared.refused, *kept)
     await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
-    await _write_latest(conn, desk, prepared, outcome, flush_id)
+    await write_newest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
     outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
-    checkpoint = checkpoint or _is_checkpoint_due(desk, prepared, flush_id)
-    if checkpoint:
+    if checkpoint := checkpoint or _is_checkpoint_due(desk, prepared, flush_id):
         await _write_checkpoint(conn, desk, flush_id, now_us)
     numbered = await _tell(conn, desk, outcome, flush_id, now_us, destinations)
     return Written(
         flush_id=flush_id,
         scans=stored,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
-        refused=tuple(refused),
+        refused=refused,
         numbered=numbered,
         checkpoint=checkpoint,
         outcomes=outcomes,
@@ -284,7 +280,7 @@ def _inputs(
     desk: SiteDesk,
     acknowledgements: Sequence[Acknowledgement],
     prepared: Prepared,
-    beliefs: Sequence[Belief],
+    beliefs: Sequence[Belief] = (),
 ) -> list[InputWrite]:
     """Write what is not a scan as inputs; groups by their numbers in the store."""
     ids = desk.ids.group_ids
@@ -336,60 +332,6 @@ def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
         )
         for block in prepared.good
         if block.judged.wild.any()
-    ]
-
-
-async def _write_latest(
-    conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, outcome: Outcome, flush_id: int
-) -> None:
-    warming = warming_by_channel(desk.state, desk.engine.rules, len(desk.plan.channels))
-    rows = [row for scans in prepared.scans for row in _latest_of(desk, scans, warming)]
-    rows += [
-        LatestScan(
-            group_id=desk.ids.group_ids[scans.group],
-            time_us=int(scans.at_us[-1]),
-            raw=None,
-            value=scans.value[-1],
-            quality=scans.quality[-1],
-            warming=_by_slot(desk, scans.group, warming),
-        )
-        for scans in outcome.calculated
-    ]
-    await write_latest(conn, desk.ids.site_id, flush_id, rows)
-    if prepared.silences:
-        silent = [desk.ids.group_ids[one.group] for one in prepared.silences]
-        await mark_silent(conn, desk.ids.site_id, flush_id, silent)
-
-
-def _by_slot(desk: SiteDesk, group: int, warming: NDArray[np.int16]) -> NDArray[np.int16] | None:
-    """Put what is known of channels at their slots; None where nothing warms up."""
-    plan = desk.plan.groups[group]
-    begin = plan.channels[0].index  # A group's channels stand together.
-    of_group = warming[begin : begin + len(plan.channels)]
-    if not of_group.any():
-        return None
-    at_slot = np.zeros(plan.slot_count, np.int16)
-    at_slot[[channel.slot for channel in plan.channels]] = of_group
-    return at_slot
-
-
-def _latest_of(desk: SiteDesk, scans: JudgedScans, warming: NDArray[np.int16]) -> list[LatestScan]:
-    """The newest scan of a group, at the instant it was judged at: a wild stamp shows nowhere.
-
-    There is none where only scans came that had been delivered before.
-    """
-    stamps = desk.stamps[scans.group]
-    return [
-        LatestScan(
-            group_id=desk.ids.group_ids[scans.group],
-            time_us=stamps.newest_us,
-            raw=scans.raw[n],
-            value=scans.value[n],
-            quality=scans.quality[n],
-            anchor=Anchor(stamps.stream_id, stamps.monotonic_us, stamps.received_us),
-            warming=_by_slot(desk, scans.group, warming),
-        )
-        for n in np.flatnonzero(scans.judged_us == stamps.newest_us)[:1].tolist()
     ]
 
 

@@ -23,16 +23,6 @@ class Trend(Limit):
     confirm: None = None  # Means are no single readings: delays serve.
 
     @property
-    def width_s(self) -> float:
-        """The width of the bins."""
-        raise NotImplementedError
-
-    @property
-    def span_s(self) -> float:
-        """How far back the method looks."""
-        raise NotImplementedError
-
-    @property
     def others(self) -> tuple[str, ...]:
         """Other channels that it needs beside its own."""
         return ()
