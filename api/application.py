@@ -22,6 +22,7 @@ from api.routes import (
     readings,
     session,
     sites,
+    trends,
 )
 from api.settings import ApiSettings
 from api.views import ErrorView
@@ -58,6 +59,7 @@ def create_application(
         history,
         export,
         alarms,
+        trends,
         edges,
         readings,
         live,

@@ -41,7 +41,9 @@ SLOW_CASES: dict[str, dict[str, Any]] = {
             trend("tangent_angle", None, yellow=80.0, red=85.0, window_s=1200.0, uniform_per_h=2.0)
         ]
     },
-    "failure_time": {"trends": [trend("failure_time", None, yellow=5.0, orange=1.0, red=0.2, bin_s=120.0)]},
+    "failure_time": {
+        "trends": [trend("failure_time", None, yellow=5.0, orange=1.0, red=0.2, bin_s=120.0)]
+    },
     "seasonal": {"trends": [fitted("seasonal", year_harmonics=0, day_harmonics=1)]},
     "intensity_duration": {
         "trends": [

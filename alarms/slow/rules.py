@@ -167,11 +167,12 @@ def _rules_of(plan: SitePlan, channel: ChannelPlan) -> Iterator[SlowRule]:
 
 
 def _key_of(trend: AnyTrend) -> str:
-    """Name a rule by what makes it another one; a new version of a fit is a new rule."""
+    """Name a rule by what makes it another one: a rate limit of the same window, a new fit."""
     if isinstance(trend, WindowTrend):
         if isinstance(trend, TangentAngleTrend):
             return trend.method
-        return f"{trend.method}_{trend.direction}_{trend.window_s:.15g}"
+        name = "trend_rate" if trend.method == "rate" else trend.method
+        return f"{name}_{trend.direction}_{trend.window_s:.15g}"
     if isinstance(trend, FittedTrend):
         return f"{trend.method}_{trend.direction}_v{trend.version}"
     return trend.method

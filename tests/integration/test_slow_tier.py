@@ -16,7 +16,7 @@ from slow_run import SlowRun, trending_site
 
 from historian.connection import connect
 
-SLOW_RULES = {"rate_high_600", "rate_low_600", "theil_sen_high_600"}
+SLOW_RULES = {"trend_rate_high_600", "trend_rate_low_600", "theil_sen_high_600"}
 EVERY = Plan(range(1000))
 
 
@@ -83,8 +83,8 @@ async def test_what_rules_say_now_can_be_read_and_is_of_this_file(
     waiting = await fetch(connection, "select from belief where taken_flush_id is null")
 
     assert {(one["channel"], one["rule"], one["unit"]) for one in rows} == {
-        ("pond", "rate_high_600", "m/h"),
-        ("pond", "rate_low_600", "m/h"),
+        ("pond", "trend_rate_high_600", "m/h"),
+        ("pond", "trend_rate_low_600", "m/h"),
         ("together", "theil_sen_high_600", "m/h"),
     }
     assert any(one["figure"] is not None for one in rows)

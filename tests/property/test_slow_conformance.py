@@ -22,14 +22,14 @@ from telemetry.scan import JudgedScans
 
 PERIOD_S = 10.0
 ALL = pytest.mark.parametrize("name", SLOW_CASES)
-FEW = settings(max_examples=6)  # Each of these is asked of every method.
+FEW = settings(max_examples=4)  # Each of these is asked of every method.
 
 
 @st.composite
 def streams(draw: st.DrawFn, *, bad: bool = True) -> JudgedScans:
     """Two hours that are quiet, then move, with gaps; some readings bad. Two channels."""
     chance = np.random.default_rng(draw(st.integers(0, 2**32)))
-    count = draw(st.integers(300, 700))
+    count = draw(st.integers(200, 330))
     steps_s = np.full(count, PERIOD_S)
     for place in draw(st.lists(st.integers(1, count - 1), max_size=3)):
         steps_s[place] = draw(st.sampled_from([35.0, 200.0, 4_000.0]))
@@ -98,7 +98,7 @@ def test_the_streams_of_this_suite_make_it_believe_something(name: str) -> None:
 
 @ALL
 @FEW
-@given(some=streams(), cuts=st.lists(st.integers(1, 699), max_size=20))
+@given(some=streams(), cuts=st.lists(st.integers(1, 329), max_size=12))
 def test_flush_boundaries_are_invisible(name: str, some: JudgedScans, cuts: list[int]) -> None:
     of = site_of(name)
     whole, cut = run(of, some), run(of, some, cuts)
@@ -108,7 +108,7 @@ def test_flush_boundaries_are_invisible(name: str, some: JudgedScans, cuts: list
 
 @ALL
 @FEW
-@given(some=streams(), cuts=st.lists(st.integers(1, 699), min_size=1, max_size=4))
+@given(some=streams(), cuts=st.lists(st.integers(1, 329), min_size=1, max_size=3))
 def test_a_state_comes_back_from_a_checkpoint_anywhere(
     name: str, some: JudgedScans, cuts: list[int]
 ) -> None:

@@ -1,6 +1,6 @@
 // Requests to the API. Every refusal becomes an ApiError whose message is the server's sentence.
 
-import type { Alarm, Channel, History, Latest, Site } from "./model";
+import type { Alarm, Channel, History, Latest, Site, Trend } from "./model";
 import {
   type AlarmPage,
   alarmOf,
@@ -11,6 +11,7 @@ import {
   latestOf,
   listOf,
   siteOf,
+  trendOf,
 } from "./reading";
 
 const ROOT = "/api/v1";
@@ -111,6 +112,13 @@ export async function history(
   });
   const path = `${at(site)}/channels/${encodeURIComponent(channel)}/history?${query}`;
   return historyOf(await ask(path));
+}
+
+/** What the slow rules of a channel say now. */
+export async function trends(site: string, channel: string): Promise<Trend[]> {
+  const query = new URLSearchParams({ channel });
+  const json = (await ask(`${at(site)}/trends?${query}`)) as { trends?: unknown };
+  return listOf(json.trends, trendOf);
 }
 
 export interface Acknowledgement {

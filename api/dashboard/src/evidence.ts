@@ -23,6 +23,10 @@ const textIn = (alarm: Alarm, ...keys: string[]): string | null => {
 /** The rule in words: "High limit", "Rising fast, over 1 h". */
 export function ruleText(alarm: Alarm): string {
   const words = say().rules;
+  const method = textIn(alarm, "method");
+  if (method !== null && method in say().trends) {
+    return trendText(method, numberIn(alarm, "window_s"), isLow(alarm));
+  }
   const [, base = alarm.rule, number] = /^(.*?)(?:_(\d+))?$/.exec(alarm.rule) ?? [];
   if (base.startsWith("rate_")) {
     const window = spanText(numberIn(alarm, "window_s") ?? Number(number ?? 3600));
@@ -31,6 +35,14 @@ export function ruleText(alarm: Alarm): string {
   if (base.startsWith("quarantined")) return words.quarantined;
   const known = (words as Record<string, unknown>)[base];
   return typeof known === "string" ? known : spelled(base);
+}
+
+/** A slow rule in words: "Rate, over 1 d, falling". */
+export function trendText(method: string, windowS: number | null, low: boolean): string {
+  const words = say();
+  const name = (words.trends as Record<string, string>)[method] ?? spelled(method);
+  const window = windowS === null ? "" : words.trendOver(spanText(windowS));
+  return `${name}${window}${low && method !== "failure_time" ? words.trendFalls : ""}`;
 }
 
 /** The value against its bound: "41.3 mm ≥ 40.0 mm"; for other rules what was seen. */
@@ -42,6 +54,13 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
   const isRate = alarm.rule.startsWith("rate_");
   const value = isRate ? numberIn(alarm, "rate", "value") : numberIn(alarm, "value");
   const bound = numberIn(alarm, "bound", "limit");
+  const figure = numberIn(alarm, "figure");
+  if (figure !== null && bound !== null) {
+    // A slow rule has a unit of its own: "12.5 mm/h ≥ 10 mm/h", "5.2 h ≤ 6 h".
+    const unit = textIn(alarm, "figure_unit") ?? "";
+    const sign = isLow(alarm) ? "≤" : "≥";
+    return `${withUnit(numberText(figure, rateStep(bound)), unit)} ${sign} ${withUnit(boundText(bound), unit)}`;
+  }
   const statistic = numberIn(alarm, "statistic");
   if (statistic !== null && bound !== null) {
     // A chart: "41.3 mm: 8.4 σ ≥ 8 σ", in whichever direction.

@@ -50,6 +50,21 @@ export interface Limit {
   readonly confirm: { readonly atLeast: number; readonly ofLast: number } | null;
 }
 
+/** A slow rule, and what it says now. */
+export interface Trend {
+  readonly rule: string;
+  readonly method: string;
+  readonly direction: "high" | "low";
+  readonly bounds: ReadonlyMap<Level, number>; // In `unit`, like the figure.
+  readonly unit: string;
+  readonly windowS: number | null;
+  readonly binS: number;
+  readonly source: string;
+  readonly askedMs: number | null;
+  readonly figure: number | null; // null: too little is known.
+  readonly level: Level;
+}
+
 export interface NamedState {
   readonly name: Name;
   readonly level: Level;

@@ -18,6 +18,7 @@ import type {
   Site,
   Structure,
   StructureKind,
+  Trend,
 } from "./model";
 import { LEVEL_KEYS } from "./model";
 
@@ -116,15 +117,36 @@ function instrumentOf(value: unknown): Instrument | null {
   };
 }
 
-function limitOf(json: Json): Limit {
+function boundsOf(value: unknown): ReadonlyMap<Level, number> {
   const bounds = new Map<Level, number>();
-  for (const [key, bound] of Object.entries(asJson(json.levels))) {
+  for (const [key, bound] of Object.entries(asJson(value))) {
     if (typeof bound === "number") bounds.set(levelOf(key), bound);
   }
+  return bounds;
+}
+
+export function trendOf(value: unknown): Trend {
+  const json = asJson(value);
+  return {
+    rule: asText(json.rule),
+    method: asText(json.method),
+    direction: json.direction === "low" ? "low" : "high",
+    bounds: boundsOf(json.levels),
+    unit: asText(json.unit),
+    windowS: asNumberOrNull(json.window_s),
+    binS: asNumber(json.bin_s),
+    source: asText(json.source),
+    askedMs: instantMs(json.asked_at),
+    figure: asNumberOrNull(json.figure),
+    level: levelOf(json.level),
+  };
+}
+
+function limitOf(json: Json): Limit {
   return {
     rule: asText(json.rule),
     direction: json.direction === "low" ? "low" : "high",
-    bounds,
+    bounds: boundsOf(json.levels),
     deadband: asNumber(json.deadband),
     onDelayS: asNumber(json.on_delay_s),
     offDelayS: asNumber(json.off_delay_s),

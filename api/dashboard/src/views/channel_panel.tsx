@@ -9,6 +9,7 @@ import { channelName, inWords, named, qualityName, quantityName, say } from "../
 import { AlarmRow } from "./alarm_row";
 import { ChannelChart } from "./channel_chart";
 import { ChannelLevel, doubtOf } from "./marks";
+import { TrendList } from "./trend_list";
 
 export function ChannelPanel({ channel }: { channel: Channel }) {
   const own = [...alarms.value.values()]
@@ -35,6 +36,7 @@ export function ChannelPanel({ channel }: { channel: Channel }) {
         </ul>
       )}
       <Limits channel={channel} />
+      <TrendList channel={channel} />
     </div>
   );
 }

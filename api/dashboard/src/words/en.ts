@@ -166,6 +166,31 @@ export const en = {
     enrolment_refused: "Wrong enrolment codes are tried out",
   },
 
+  trendOver: (window: string) => `, over ${window}`,
+  trendFalls: ", falling",
+  trends: {
+    rate: "Rate",
+    theil_sen: "Robust rate (Theil–Sen)",
+    mann_kendall: "Trend beyond chance (Mann–Kendall)",
+    hydrostatic: "Departs from what water, season and age explain",
+    seasonal: "Departs from its cycle of year and day",
+    acceleration: "Accelerates",
+    tangent_angle: "Tangent angle",
+    failure_time: "Failure is forecast",
+    intensity_duration: "Rain: intensity and duration",
+    antecedent_rain: "Antecedent rain",
+    recent_rain: "Rain of 3 and 15 days",
+    drift: "Drifts away from those that should say the same",
+  },
+
+  trendPanel: {
+    title: "Trends",
+    asOf: (instant: string) => `as of ${instant}`,
+    unknown: "Too little is known to say anything yet",
+    bins: (width: string) => `means over ${width}`,
+    failed: "Trends could not be loaded.",
+  },
+
   refusals: {
     truncated: "block is cut off",
     oversized: "block is too large",

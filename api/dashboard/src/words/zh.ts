@@ -161,6 +161,31 @@ export const zh: Words = {
     enrolment_refused: "有人在试注册码",
   },
 
+  trendOver: (window) => `（${window}内）`,
+  trendFalls: "，下降",
+  trends: {
+    rate: "变化速率",
+    theil_sen: "稳健速率（Theil–Sen）",
+    mann_kendall: "显著趋势（Mann–Kendall）",
+    hydrostatic: "偏离水位、季节和时效所能解释的数值",
+    seasonal: "偏离年周期和日周期",
+    acceleration: "加速变形",
+    tangent_angle: "改进切线角",
+    failure_time: "预报失稳",
+    intensity_duration: "降雨强度与历时",
+    antecedent_rain: "前期降雨",
+    recent_rain: "3 日与前 15 日降雨",
+    drift: "与本应一致的测点逐渐偏离",
+  },
+
+  trendPanel: {
+    title: "趋势",
+    asOf: (instant) => `截至 ${instant}`,
+    unknown: "数据尚少，暂不能判断",
+    bins: (width) => `${width}均值`,
+    failed: "趋势无法加载。",
+  },
+
   refusals: {
     truncated: "数据块不完整",
     oversized: "数据块过大",
