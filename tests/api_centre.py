@@ -110,10 +110,15 @@ class Centre:
 
 @asynccontextmanager
 async def running_centre(
-    dsn: str, folder: Path, *, api_dsn: str | None = None, **settings: Any
+    dsn: str,
+    folder: Path,
+    *,
+    api_dsn: str | None = None,
+    site_text: str | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Centre]:
     """Run an API over a database that knows the north mine, at 2025-07-01, at normal speed."""
-    site_text = SITE_FILE.read_text(encoding="utf-8")
+    site_text = site_text or SITE_FILE.read_text(encoding="utf-8")
     plan = plan_of(read_site_text(site_text, "north-mine.yaml"))
     clock = folder / "clock.json"
     began_real_us = ScenarioClock(0, 0, 1.0).now_us()

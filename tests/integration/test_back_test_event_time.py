@@ -25,6 +25,7 @@ from alarms.backtest.running import (
     reading_snapshot,
 )
 from alarms.engine import SiteEngine
+from alarms.slow.judge import SlowJudge
 from alarms.ticks import TickSchedule
 from alarms.transition import AlarmKind, Inputs, Transition
 from historian.connection import connect
@@ -51,6 +52,12 @@ def other_document() -> dict[str, Any]:
     pond, toe = group_in(tree, "levels")["channels"]
     pond["limits"][0]["levels"] = {"blue": 4.0, "yellow": 8.0, "red": 19.0}
     toe["limits"][0]["on_delay_s"] = 120
+    for channel in (pond, toe):
+        channel["trends"] = [
+            {"method": "rate", "direction": way, "window_s": 600, "bin_s": 60}
+            | {"levels": {"yellow": bound}, "source": "Test"}
+            for way, bound in (("high", 10.0), ("low", -10.0))
+        ]
     tip, base = group_in(tree, "pressures")["channels"]
     # What was out of range has a value now.
     base["range"] = [-100.0, 2000.0]
@@ -111,7 +118,11 @@ async def plainly(dsn: str, plan: SitePlan) -> list[Transition]:
     state = engine.initial_state()
     nobody = np.zeros(len(plan.groups), np.bool_)
     ticks = TickSchedule(plan).due(state, given, nobody)
-    return list(engine.step(state, Inputs(scans=given, ticks=ticks)).transitions)
+    outcome = engine.step(state, Inputs(scans=given, ticks=ticks))
+    slow = SlowJudge(plan)
+    beliefs = slow.step(slow.initial_state(), given).beliefs
+    told = engine.step(state, Inputs(beliefs=tuple(beliefs))).transitions
+    return [*outcome.transitions, *told]
 
 
 def by_time(transitions: list[Transition]) -> list[tuple[Any, ...]]:
@@ -130,7 +141,7 @@ def test_another_configuration_is_held_to_the_stored_numbers(
     assert by_time(found) == by_time(asyncio.run(plainly(postgres_dsn, plan)))
     told = {one.channel for one in found if one.kind is AlarmKind.PROCESS}
     assert {"pond", "tip", "crack", "base"} <= told
-    assert {one.rule for one in found} >= {"clock", "limit_high"}
+    assert {one.rule for one in found} >= {"clock", "limit_high", "trend_rate_low_600"}
     for module in (history, ticks):
         monkeypatch.setattr(module, "TICKS_AT_ONCE_MAX", 2)
     assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)

@@ -4,6 +4,7 @@ Methods join by a line in tests/slow_cases.py.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -25,22 +26,40 @@ ALL = pytest.mark.parametrize("name", SLOW_CASES)
 FEW = settings(max_examples=4)  # Each of these is asked of every method.
 
 
-@st.composite
-def streams(draw: st.DrawFn, *, bad: bool = True) -> JudgedScans:
-    """Two hours that are quiet, then move, with gaps; some readings bad. Two channels."""
-    chance = np.random.default_rng(draw(st.integers(0, 2**32)))
-    count = draw(st.integers(200, 330))
-    steps_s = np.full(count, PERIOD_S)
-    for place in draw(st.lists(st.integers(1, count - 1), max_size=3)):
-        steps_s[place] = draw(st.sampled_from([35.0, 200.0, 4_000.0]))
-    value = np.stack([moving(chance, count), 4.0 + chance.normal(0.0, 0.05, count)], axis=1)
-    quality = np.full(value.shape, Quality.GOOD)
-    if bad:
-        lost = chance.random(value.shape) < draw(st.sampled_from([0.0, 0.1, 0.6]))
-        quality[lost] = draw(st.sampled_from([Quality.NO_REPLY, Quality.SPIKE, Quality.FROZEN]))
-        value[lost] = 99.0  # A number that is not believed; it must move nothing.
-    at_us = BEGAN_US + (np.cumsum(steps_s) * SECOND_US).astype(np.int64)
-    return scans(0, at_us, value, quality=quality)
+@dataclass(frozen=True)
+class Story:
+    """An hour or so that is quiet, then moves, with gaps; some readings bad. Two channels."""
+
+    seed: int
+    count: int
+    gaps: tuple[tuple[int, float], ...]  # Scans, and how many seconds before them nothing came.
+    lost: float
+    reason: Quality
+
+    def scans(self) -> JudgedScans:
+        chance = np.random.default_rng(self.seed)
+        steps_s = np.full(self.count, PERIOD_S)
+        for place, gap_s in self.gaps:
+            steps_s[place % self.count] = gap_s
+        quiet = 4.0 + chance.normal(0.0, 0.05, self.count)
+        value = np.stack([moving(chance, self.count), quiet], axis=1)
+        quality = np.full(value.shape, Quality.GOOD)
+        lost = chance.random(value.shape) < self.lost
+        quality[lost], value[lost] = self.reason, 99.0  # It must move nothing.
+        at_us = BEGAN_US + (np.cumsum(steps_s) * SECOND_US).astype(np.int64)
+        return scans(0, at_us, value, quality=quality)
+
+
+def stories(*, bad: bool = True) -> st.SearchStrategy[Story]:
+    gap = st.tuples(st.integers(1, 199), st.sampled_from([35.0, 200.0, 4_000.0]))
+    return st.builds(
+        Story,
+        seed=st.integers(0, 2**32),
+        count=st.integers(200, 330),
+        gaps=st.lists(gap, max_size=3).map(tuple),
+        lost=st.sampled_from([0.0, 0.1, 0.6]) if bad else st.just(0.0),
+        reason=st.sampled_from([Quality.NO_REPLY, Quality.SPIKE, Quality.FROZEN]),
+    )
 
 
 def moving(chance: np.random.Generator, count: int) -> np.ndarray:
@@ -98,8 +117,9 @@ def test_the_streams_of_this_suite_make_it_believe_something(name: str) -> None:
 
 @ALL
 @FEW
-@given(some=streams(), cuts=st.lists(st.integers(1, 329), max_size=12))
-def test_flush_boundaries_are_invisible(name: str, some: JudgedScans, cuts: list[int]) -> None:
+@given(story=stories(), cuts=st.lists(st.integers(1, 329), max_size=12))
+def test_flush_boundaries_are_invisible(name: str, story: Story, cuts: list[int]) -> None:
+    some = story.scans()
     of = site_of(name)
     whole, cut = run(of, some), run(of, some, cuts)
     assert cut[1] == whole[1]
@@ -108,17 +128,19 @@ def test_flush_boundaries_are_invisible(name: str, some: JudgedScans, cuts: list
 
 @ALL
 @FEW
-@given(some=streams(), cuts=st.lists(st.integers(1, 329), min_size=1, max_size=3))
+@given(story=stories(), cuts=st.lists(st.integers(1, 329), min_size=1, max_size=3))
 def test_a_state_comes_back_from_a_checkpoint_anywhere(
-    name: str, some: JudgedScans, cuts: list[int]
+    name: str, story: Story, cuts: list[int]
 ) -> None:
+    some = story.scans()
     assert run(site_of(name), some, cuts, kept=True)[1] == run(site_of(name), some)[1]
 
 
 @ALL
 @FEW
-@given(some=streams())
-def test_channels_share_nothing_and_their_order_is_irrelevant(name: str, some: JudgedScans) -> None:
+@given(story=stories())
+def test_channels_share_nothing_and_their_order_is_irrelevant(name: str, story: Story) -> None:
+    some = story.scans()
     # Another channel of the same kind before it, which moves otherwise.
     other = np.column_stack([some.value[::-1, :1], some.value])
     quality = np.column_stack([np.zeros_like(some.quality[:, :1]), some.quality])
@@ -132,9 +154,10 @@ def test_channels_share_nothing_and_their_order_is_irrelevant(name: str, some: J
 
 @ALL
 @FEW
-@given(some=streams(bad=False), seed=st.integers(0, 1_000))
-def test_bad_readings_neither_raise_nor_clear(name: str, some: JudgedScans, seed: int) -> None:
+@given(story=stories(bad=False), seed=st.integers(0, 1_000))
+def test_bad_readings_neither_raise_nor_clear(name: str, story: Story, seed: int) -> None:
     """Bad scans between good ones, inside bins that have some, change no belief."""
+    some = story.scans()
     more = np.random.default_rng(seed).random(len(some.judged_us)) < 0.3
     at_us = np.concatenate([some.judged_us, some.judged_us[more] + 1])
     value = np.concatenate([some.value, np.full((int(more.sum()), 2), 99.0)])
@@ -175,8 +198,9 @@ def test_silence_and_bad_readings_clear_nothing(name: str) -> None:
 
 @ALL
 @FEW
-@given(some=streams(), days=st.integers(-1_000, 1_000))
-def test_only_event_time_counts(name: str, some: JudgedScans, days: int) -> None:
+@given(story=stories(), days=st.integers(-1_000, 1_000))
+def test_only_event_time_counts(name: str, story: Story, days: int) -> None:
+    some = story.scans()
     by_us = days * 86_400 * SECOND_US
     later = scans(0, some.judged_us + by_us, some.value, quality=some.quality)
     if name == "seasonal":  # The hour of the day is a driver; days are counted since 1970.
@@ -187,9 +211,10 @@ def test_only_event_time_counts(name: str, some: JudgedScans, days: int) -> None
 
 @ALL
 @FEW
-@given(some=streams(), seed=st.integers(0, 1_000))
-def test_late_scans_fill_bins_and_end_none(name: str, some: JudgedScans, seed: int) -> None:
+@given(story=stories(), seed=st.integers(0, 1_000))
+def test_late_scans_fill_bins_and_end_none(name: str, story: Story, seed: int) -> None:
     """A scan that comes again, long after, in whatever order, is asked about no second time."""
+    some = story.scans()
     of = site_of(name)
     judge = SlowJudge(of)
     state = judge.initial_state()
