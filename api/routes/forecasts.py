@@ -1,0 +1,80 @@
+"""Forecasts of failure: what is answered about each channel now, and how an answer has moved."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.errors import ApiError
+from api.forecast_views import (
+    ForecastHistoryView,
+    ForecastsQuery,
+    ForecastView,
+    forecast_view,
+    inputs_view,
+    inverse_velocity_view,
+    moves_of,
+    urgency,
+)
+from api.parts import PartsDep, SiteDep, check_structure
+from api.views import StructureQuery
+from historian.forecasts import ForecastRow, current_forecasts, forecast_history
+from telemetry.clock import instant_us
+
+router = APIRouter(prefix="/api/v1/sites/{site}")
+
+
+@router.get("/forecasts", summary="When channels are expected to fail, or why that is not known")
+async def forecasts(
+    record: SiteDep, query: Annotated[StructureQuery, Query()], parts: PartsDep
+) -> list[ForecastView]:
+    """Show the newest answer about every channel that is forecast, the soonest failure first."""
+    check_structure(record, query.structure)
+    async with parts.pool.connection() as conn:
+        rows = await current_forecasts(conn, record.site_id)
+    plans = record.plan.channel_by_key
+    views = [
+        forecast_view(plans[row.channel], row, parts.clock)
+        for row in rows
+        if row.channel in plans  # A channel that was taken out of the site file is not watched.
+        and query.structure in {None, plans[row.channel].structure.id}
+    ]
+    return sorted(views, key=urgency)
+
+
+@router.get("/forecasts/{channel}", summary="The forecast of a channel, and how it has moved")
+async def forecasts_of_channel(
+    record: SiteDep, channel: str, query: Annotated[ForecastsQuery, Query()], parts: PartsDep
+) -> ForecastHistoryView:
+    """Show the answers from an instant up to, not including, another; the newest in full."""
+    plan = record.plan.channel_by_key.get(channel)
+    if plan is None:
+        raise ApiError(404, "unknown_channel", f"Site {record.key} has no channel '{channel}'.")
+    from_us = None if query.from_ is None else instant_us(query.from_)
+    to_us = None if query.to is None else instant_us(query.to)
+
+    async def read(limit: int, *, with_bins: bool) -> list[ForecastRow]:
+        return await forecast_history(
+            conn,
+            record.site_id,
+            channel,
+            from_us=from_us,
+            to_us=to_us,
+            limit=limit,
+            with_bins=with_bins,
+        )
+
+    async with parts.pool.connection() as conn, conn.transaction():
+        # One picture of one moment: the newest is the last of the moves.
+        await conn.execute("set transaction isolation level repeatable read, read only")
+        rows = await read(query.limit, with_bins=False)
+        if query.inputs:
+            rows[-1:] = await read(1, with_bins=True)
+    newest = rows[-1] if rows else None
+    return ForecastHistoryView(
+        channel=channel,
+        unit=plan.channel.unit,
+        newest=None if newest is None else forecast_view(plan, newest, parts.clock),
+        inverse_velocity=None if newest is None else inverse_velocity_view(newest),
+        moves=moves_of(rows),
+        inputs=inputs_view(newest) if newest is not None and query.inputs else None,
+    )
