@@ -186,10 +186,11 @@ def forecast_view(plan: ChannelPlan, row: ForecastRow, clock: Clock) -> Forecast
     )
 
 
-def urgency(view: ForecastView) -> tuple[bool, float, bool, str]:
-    """Sort by this: who has a time first, the soonest of them before; then who accelerates."""
+def urgency(view: ForecastView) -> tuple[bool, bool, float, bool, str]:
+    """Sort by this: who has a time first, what holds now before what is old, then the sooner."""
     fails_s = math.inf if view.fails_at is None else view.fails_at.timestamp()
-    return view.fails_at is None, fails_s, not view.accelerates, view.channel
+    is_stale = view.fails_at is not None and view.freshness is not Freshness.FRESH
+    return view.fails_at is None, is_stale, fails_s, not view.accelerates, view.channel
 
 
 def inverse_velocity_view(row: ForecastRow) -> InverseVelocityView | None:

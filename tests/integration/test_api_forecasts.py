@@ -77,8 +77,10 @@ async def test_what_nothing_new_has_come_to_is_stale(
         *told({"twice": FAILING}, asked_us=START_US - 2 * HOUR_US),
         *told({"p-101-level": STILL}, asked_us=START_US - 40 * HOUR_US),
     )
-    views = {one["channel"]: one for one in (await client.get(FORECASTS)).json()}
+    told_in_order = (await client.get(FORECASTS)).json()
+    views = {one["channel"]: one for one in told_in_order}
 
+    assert list(views) == ["twice", CRACK, "p-101-level"]  # The stale time would be the sooner.
     assert {name: one["freshness"] for name, one in views.items()} == {
         CRACK: "stale",
         "twice": "fresh",
