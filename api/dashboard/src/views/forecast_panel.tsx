@@ -58,10 +58,12 @@ function Answer({ forecast }: { forecast: Forecast }) {
 }
 
 function Plots({ detail, newest }: { detail: ForecastDetail; newest: Forecast }) {
+  // What was expected once is shown also when it no longer is: that it broke off says something.
+  const hasMoved = newest.accelerates || detail.moves.some((move) => move.failsMs !== null);
   return (
     <>
       {detail.rates.length > 0 && <InverseVelocity detail={detail} newest={newest} />}
-      {newest.accelerates && <Moves moves={detail.moves} level={newest.level} />}
+      {hasMoved && <Moves moves={detail.moves} level={newest.level} />}
       {detail.rates.length > 0 && <Facts forecast={newest} />}
     </>
   );
