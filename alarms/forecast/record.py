@@ -51,7 +51,7 @@ class ForecastRow:
     level: float  # Of the interval.
     answers: Mapping[str, Any]  # By column of `Answers`; None where it is no finite number.
     inputs: ForecastInputs
-    value: tuple[float, ...] = ()  # Means of the kept bins, NaN where one is empty.
+    value: tuple[float, ...] = ()  # Means of the kept bins, NaN where one is empty; not the first.
 
 
 def rows_of(
@@ -79,7 +79,7 @@ def rows_of(
     rows = []
     for number, channel in enumerate(channels):
         verdict = Verdict(int(forecasts.verdict[number]))
-        kept = value[number, -BINS_KEPT_MAX:] if verdict.accelerates else value[number, :0]
+        kept = _kept(value[number]) if verdict.accelerates else ()
         fails_us, earliest_us, latest_us = (one[number] for one in ends)
         rows.append(
             ForecastRow(
@@ -92,7 +92,7 @@ def rows_of(
                 level=forecasts.level,
                 answers=_answers_as_json(answers, number),
                 inputs=inputs[number],
-                value=tuple(kept.tolist()),
+                value=kept,
             )
         )
     return rows
@@ -132,6 +132,12 @@ def instants_of(row: ForecastRow) -> NDArray[np.int64]:
     """The middles of the kept bins."""
     back = np.arange(1 - len(row.value), 1, dtype=np.int64)
     return np.asarray(row.asked_us + back * row.inputs.bin_us)
+
+
+def _kept(value: Floats) -> tuple[float, ...]:
+    """Choose the bins to keep; what is empty before the record begins says nothing."""
+    newest = value[-BINS_KEPT_MAX:]
+    return tuple(newest[int(np.isfinite(newest).argmax()) :].tolist())
 
 
 def _inputs_of(

@@ -91,6 +91,17 @@ def test_a_long_record_is_kept_as_far_as_a_fit_reaches() -> None:
     assert row.inputs.resolution is None
 
 
+def test_what_is_empty_before_the_record_is_not_kept() -> None:
+    late = np.concatenate([np.full(140, np.nan), FAILING[140:]])
+    at_us = START_US + np.rint(AT_H * HOUR_US).astype(np.int64)
+    found = forecast(late[np.newaxis], at_us)
+    [row] = rows_of(found, ["crack"], late[np.newaxis], at_us, configuration=1)
+
+    assert (len(row.value), row.inputs.bins) == (360, 500)
+    again = forecast_again(row)
+    assert again.answers.fails_h[0] == pytest.approx(found.answers.fails_h[0], rel=1e-9)
+
+
 def test_of_a_quiet_channel_no_bins_are_kept() -> None:
     [row] = told({"still": STILL})
     assert (row.verdict, row.value) == (Verdict.NOT_MOVING, ())
