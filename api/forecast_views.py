@@ -15,12 +15,14 @@ from api.views import Input, Instant, View
 from telemetry.clock import Clock, instant_at
 from telemetry.plan import ChannelPlan
 from telemetry.site import Name
+from telemetry.trends import FailureTimeTrend
 
 MOVES_MAX, MOVES_DEFAULT = 1000, 500
 # What lies further away is no instant that anybody could act on, and may be none of the calendar.
 FURTHEST_H = 100 * 366 * 24.0
 
 VerdictWord = Literal[
+    "not_asked",
     "too_little_data",
     "no_recent_data",
     "not_moving",
@@ -39,12 +41,12 @@ VerdictWord = Literal[
 class OtherMethodsView(View):
     """What other methods say of the same rates, for comparison; null where they say nothing."""
 
-    line_fails_at: datetime | None  # Where the line through the inverse velocities reaches zero,
-    line_error_h: float | None  # and the standard error of that.
-    slo_fails_at: datetime | None  # Slope of t·v against v.
-    alpha_two_fails_at: datetime | None  # The law, were α 2.
-    averages_first_at: datetime | None  # Failure window of a short and a long moving average.
-    averages_last_at: datetime | None
+    line_fails_at: datetime | None = None  # Where the line through 1/v reaches zero,
+    line_error_h: float | None = None  # and the standard error of that.
+    slo_fails_at: datetime | None = None  # Slope of t·v against v.
+    alpha_two_fails_at: datetime | None = None  # The law, were α 2.
+    averages_first_at: datetime | None = None  # Window of a short and a long average.
+    averages_last_at: datetime | None = None
 
 
 class ForecastView(View):
@@ -57,25 +59,25 @@ class ForecastView(View):
     accelerates: bool
     sentence: Name  # The verdict and what it rests on, counted from now.
     freshness: Freshness  # stale: nothing new for three bins. Then it says nothing about now.
-    asked_at: datetime  # The middle of the newest bin.
-    bin_s: float
+    asked_at: datetime | None = None  # The middle of the newest bin.
+    bin_s: float | None = None
     # Only with the verdict forecast; the interval should hold the truth as often as `level` says.
-    fails_at: datetime | None
-    earliest_at: datetime | None
-    latest_at: datetime | None
-    level: float
+    fails_at: datetime | None = None
+    earliest_at: datetime | None = None
+    latest_at: datetime | None = None
+    level: float | None = None
     # How good the fit is, and what it found. All of it null where no window was fitted.
-    r_squared: float | None  # Of the line through the inverse velocities.
-    rates: float | None  # How many of them stand out from the noise.
-    evidence: float | None  # Log-likelihood by which the law beats motion without a failure.
-    alpha: float | None  # Of Voight's law.
-    onset_at: datetime | None  # When acceleration began.
-    crossing_at: datetime | None  # Since when the short average has stood above the long one.
-    window_h: float | None
-    velocity: float | None  # Now; in the channel's unit per hour, in the direction of movement.
-    velocity_ratio: float | None  # To the largest before the onset; null: none is known.
-    tangent_deg: float | None  # Improved tangent angle.
-    others: OtherMethodsView
+    r_squared: float | None = None  # Of the line through the inverse velocities.
+    rates: float | None = None  # How many of them stand out from the noise.
+    evidence: float | None = None  # Log-likelihood by which the law beats motion without a failure.
+    alpha: float | None = None  # Of Voight's law.
+    onset_at: datetime | None = None  # When acceleration began.
+    crossing_at: datetime | None = None  # Short average above the long one since.
+    window_h: float | None = None
+    velocity: float | None = None  # Now; unit per hour, in the direction of movement.
+    velocity_ratio: float | None = None  # To the largest before the onset; null: none is known.
+    tangent_deg: float | None = None  # Improved tangent angle.
+    others: OtherMethodsView = OtherMethodsView()
 
 
 class RateView(View):
@@ -137,6 +139,30 @@ class ForecastsQuery(Input):
     to: Instant | None = None
     limit: Annotated[int, Field(ge=1, le=MOVES_MAX)] = MOVES_DEFAULT
     inputs: bool = False
+
+
+NOT_ASKED = Name(
+    en="Not asked yet: no bin has ended since the site file asks for it.",
+    zh="尚未作过预测：自站点文件要求以来还没有一段结束。",
+)
+
+
+def asks(plan: ChannelPlan) -> bool:
+    """Tell whether the site file asks of a channel when it fails."""
+    return any(isinstance(one, FailureTimeTrend) for one in plan.channel.trends)
+
+
+def unasked_view(plan: ChannelPlan) -> ForecastView:
+    """Show a channel that nothing has been said about: that is not known, and no calm."""
+    return ForecastView(
+        channel=plan.key,
+        structure=plan.structure.id,
+        unit=plan.channel.unit,
+        verdict="not_asked",
+        accelerates=False,
+        sentence=NOT_ASKED,
+        freshness=Freshness.UNKNOWN,
+    )
 
 
 def forecast_view(plan: ChannelPlan, row: ForecastRow, clock: Clock) -> ForecastView:

@@ -1,5 +1,7 @@
 """Forecasts as the slow tier tells them, made by the method itself from slopes of tests."""
 
+import re
+
 import numpy as np
 from ground import START_US
 from slopes import HOUR_US, Floats, failing, hours, noisy
@@ -25,3 +27,16 @@ def told(
     value = np.stack(list(slopes.values()))[:, known]
     found = forecast(value, at_us, resolution=RESOLUTION)
     return rows_of(found, list(slopes), value, at_us, resolution=RESOLUTION, configuration=1)
+
+
+def asking(site_text: str, *channels: str) -> str:
+    """Let a site file ask of channels when they fail."""
+    trend = "{method: failure_time, bin_s: 3600, levels: {red: 24}, source: A test}"
+    for channel in channels:
+        site_text, found = re.subn(
+            rf"\n( +)- id: {channel}\n",
+            rf"\n\1- id: {channel}\n\1  trends: [{trend}]\n",
+            site_text,
+        )
+        assert found == 1, channel
+    return site_text

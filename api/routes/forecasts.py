@@ -9,10 +9,12 @@ from api.forecast_views import (
     ForecastHistoryView,
     ForecastsQuery,
     ForecastView,
+    asks,
     forecast_view,
     inputs_view,
     inverse_velocity_view,
     moves_of,
+    unasked_view,
     urgency,
 )
 from api.parts import PartsDep, SiteDep, check_structure
@@ -31,12 +33,15 @@ async def forecasts(
     check_structure(record, query.structure)
     async with parts.pool.connection() as conn:
         rows = await current_forecasts(conn, record.site_id)
-    plans = record.plan.channel_by_key
+    newest = {row.channel: row for row in rows}
+    # What was said of a channel that is asked no more is history, and nothing about now.
+    asked = [plan for plan in record.plan.channels if asks(plan)]
     views = [
-        forecast_view(plans[row.channel], row, parts.clock)
-        for row in rows
-        if row.channel in plans  # A channel that was taken out of the site file is not watched.
-        and query.structure in {None, plans[row.channel].structure.id}
+        forecast_view(plan, newest[plan.key], parts.clock)
+        if plan.key in newest
+        else unasked_view(plan)
+        for plan in asked
+        if query.structure in {None, plan.structure.id}
     ]
     return sorted(views, key=urgency)
 

@@ -9,7 +9,7 @@ from api_centre import Centre, running_centre
 from browser.window import SOON_MS, fresh_window, need_chromium
 from ground import HOUR_US, START_US
 from playwright.async_api import Locator, Page, Route, expect
-from told_forecasts import CREEPING, FAILING, SLOWING, STILL, told
+from told_forecasts import CREEPING, FAILING, SLOWING, STILL, asking, told
 from waiting import until
 
 from alarms.forecast.record import ForecastRow
@@ -24,7 +24,11 @@ PHONE = {"width": 390, "height": 844}
 @pytest.fixture
 async def centre(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Centre]:
     need_chromium()
-    async with running_centre(postgres_dsn, tmp_path, page=PAGE) as running:
+
+    def edited(text: str) -> str:
+        return asking(text, CRACK, "twice", "barometer", "p-101-pressure", "p-101-level")
+
+    async with running_centre(postgres_dsn, tmp_path, page=PAGE, edited=edited) as running:
         yield running
 
 
@@ -101,7 +105,8 @@ async def test_a_failure_that_is_expected_is_shown_with_interval_and_plots(
 
 async def test_a_new_answer_comes_to_the_open_page(centre: Centre, page: Page) -> None:
     await page.goto(f"{centre.url}/#/forecasts/{CRACK}")
-    await expect(page.get_by_test_id("no-forecasts")).to_be_visible(timeout=SOON_MS)
+    await expect(row_of(page, CRACK)).to_contain_text("Not asked yet", timeout=SOON_MS)
+    await expect(row_of(page, CRACK).locator(".tag")).to_have_text("Unknown")
     await write(centre, *told({CRACK: STILL}, asked_us=START_US - HOUR_US))
     await let_it_ask_again(page)
     await expect(page.get_by_test_id("forecast-sentence")).to_contain_text(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from api_centre import SITE, Centre, running_centre
 from ground import HOUR_US, START_US
-from told_forecasts import CREEPING, FAILING, SLOWING, STILL, told
+from told_forecasts import CREEPING, FAILING, SLOWING, STILL, asking, told
 
 from alarms.forecast.record import ForecastInputs, ForecastRow, forecast_again
 from historian.forecasts import write_forecasts
@@ -21,7 +21,10 @@ CRACK = "crack-1-opening"
 
 @pytest.fixture
 async def centre(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Centre]:
-    async with running_centre(postgres_dsn, tmp_path) as running:
+    def edited(text: str) -> str:
+        return asking(text, CRACK, "twice", "barometer", "p-101-pressure", "p-101-level")
+
+    async with running_centre(postgres_dsn, tmp_path, edited=edited) as running:
         yield running
 
 
@@ -40,7 +43,7 @@ async def test_the_soonest_failure_comes_first_and_every_channel_has_a_sentence(
 ) -> None:
     later = told({"p-101-level": FAILING}, as_of_h=-8.0, asked_us=START_US)
     rest = told({"twice": CREEPING, "barometer": STILL, "p-101-pressure": SLOWING, CRACK: FAILING})
-    await write(centre, *later, *rest, *told({"taken-out": FAILING}))
+    await write(centre, *later, *rest, *told({"taken-out": FAILING, "running": FAILING}))
 
     views = (await client.get(FORECASTS)).json()
     assert [(one["channel"], one["verdict"]) for one in views] == [
@@ -78,7 +81,7 @@ async def test_what_nothing_new_has_come_to_is_stale(
         *told({"p-101-level": STILL}, asked_us=START_US - 40 * HOUR_US),
     )
     told_in_order = (await client.get(FORECASTS)).json()
-    views = {one["channel"]: one for one in told_in_order}
+    views = {one["channel"]: one for one in told_in_order if one["verdict"] != "not_asked"}
 
     assert list(views) == ["twice", CRACK, "p-101-level"]  # The stale time would be the sooner.
     assert {name: one["freshness"] for name, one in views.items()} == {
@@ -159,7 +162,10 @@ async def test_a_channel_that_was_never_asked_about_is_empty_and_no_other_is(
             "moves": [],
             "inputs": None,
         }
-    assert (await client.get(FORECASTS)).json() == []
+    views = (await client.get(FORECASTS)).json()
+    assert {(one["verdict"], one["freshness"]) for one in views} == {("not_asked", "unknown")}
+    assert len(views) == 5
+    assert views[0]["sentence"]["en"].startswith("Not asked yet")
     unknown = await client.get(f"{FORECASTS}/crack-9")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_channel")
 

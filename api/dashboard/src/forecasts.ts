@@ -21,7 +21,7 @@ export interface Forecast {
   readonly accelerates: boolean;
   readonly sentence: Name;
   readonly freshness: Freshness;
-  readonly askedMs: number;
+  readonly askedMs: number; // 0: never.
   readonly failsMs: number | null; // The interval's ends are there where this is.
   readonly earliestMs: number | null;
   readonly latestMs: number | null;

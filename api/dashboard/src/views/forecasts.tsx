@@ -114,7 +114,8 @@ function Row({ forecast, isChosen }: { forecast: Forecast; isChosen: boolean }) 
 /** How long until the expected failure, or that the answer is too old to say so. */
 export function TimeLeft({ forecast }: { forecast: Forecast }) {
   const words = say().forecasts;
-  if (forecast.freshness !== "fresh") return <b class="tag">{words.stale}</b>;
+  if (forecast.freshness === "stale") return <b class="tag">{words.stale}</b>;
+  if (forecast.freshness !== "fresh") return <b class="tag">{say().levels.unknown}</b>;
   if (forecast.failsMs === null) return null;
   const leftS = (forecast.failsMs - nowMs.value) / 1000;
   return (

@@ -237,7 +237,8 @@ export const en = {
     title: "Forecasts of failure",
     loading: "Loading …",
     failed: "The forecasts could not be loaded. It is tried again by itself.",
-    empty: "No channel of this site is asked when it fails: its site file does not ask for it.",
+    empty:
+      "No channel of this site is asked when it fails: its site file names no trend failure_time.",
     notFound: "There is no such channel.",
     never: "This channel has not been asked when it fails.",
     withTime: "Failure expected",

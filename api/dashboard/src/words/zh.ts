@@ -232,7 +232,7 @@ export const zh: Words = {
     title: "失稳时间预测",
     loading: "正在加载…",
     failed: "无法加载预测，正在自动重试。",
-    empty: "本矿山没有需要预测失稳时间的测点：站点文件中未作要求。",
+    empty: "本矿山没有需要预测失稳时间的测点：站点文件中没有 failure_time 趋势。",
     notFound: "没有这个测点。",
     never: "该测点尚未作过失稳预测。",
     withTime: "预计失稳",
