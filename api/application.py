@@ -27,6 +27,20 @@ from api.routes import (
 from api.settings import ApiSettings
 from api.views import ErrorView
 
+ROOMS = (
+    health,
+    session,
+    sites,
+    history,
+    export,
+    forecasts,
+    alarms,
+    edges,
+    readings,
+    live,
+    description,
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,19 +66,7 @@ def create_application(
     )
     app.state.parts = parts
     install_error_answers(app)
-    for room in (
-        health,
-        session,
-        sites,
-        history,
-        export,
-        forecasts,
-        alarms,
-        edges,
-        readings,
-        live,
-        description,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     app.include_router(page_router(settings.page))
     app.add_middleware(

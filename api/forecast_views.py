@@ -168,14 +168,7 @@ def unasked_view(plan: ChannelPlan) -> ForecastView:
 def forecast_view(plan: ChannelPlan, row: ForecastRow, clock: Clock) -> ForecastView:
     """Show an answer as it is to be read now."""
     now_us = clock.now_us()
-    freshness = freshness_of(
-        row.asked_us,
-        silent=False,
-        period_us=row.inputs.bin_us,
-        calculated=False,
-        now_us=now_us,
-        rate=clock.rate,
-    )
+    freshness = _freshness(row, now_us, clock.rate)
     told = row.answers
     return ForecastView(
         channel=row.channel,
@@ -201,14 +194,7 @@ def forecast_view(plan: ChannelPlan, row: ForecastRow, clock: Clock) -> Forecast
         velocity=told.get("velocity"),
         velocity_ratio=told.get("velocity_ratio"),
         tangent_deg=told.get("tangent_deg"),
-        others=OtherMethodsView(
-            line_fails_at=_after(row, "by_line_h"),
-            line_error_h=told.get("by_line_error_h"),
-            slo_fails_at=_after(row, "by_slo_h"),
-            alpha_two_fails_at=_after(row, "by_alpha_two_h"),
-            averages_first_at=_after(row, "averages_first_h"),
-            averages_last_at=_after(row, "averages_last_h"),
-        ),
+        others=_others(row),
     )
 
 
@@ -265,6 +251,29 @@ def inputs_view(row: ForecastRow) -> ForecastInputsView:
         settings=dict(inputs.settings),
         configuration=inputs.configuration,
         method=inputs.method,
+    )
+
+
+def _freshness(row: ForecastRow, now_us: int, rate: float) -> Freshness:
+    """Judge an answer as a scan of a group that is read once a bin."""
+    return freshness_of(
+        row.asked_us,
+        silent=False,
+        period_us=row.inputs.bin_us,
+        calculated=False,
+        now_us=now_us,
+        rate=rate,
+    )
+
+
+def _others(row: ForecastRow) -> OtherMethodsView:
+    return OtherMethodsView(
+        line_fails_at=_after(row, "by_line_h"),
+        line_error_h=row.answers.get("by_line_error_h"),
+        slo_fails_at=_after(row, "by_slo_h"),
+        alpha_two_fails_at=_after(row, "by_alpha_two_h"),
+        averages_first_at=_after(row, "averages_first_h"),
+        averages_last_at=_after(row, "averages_last_h"),
     )
 
 

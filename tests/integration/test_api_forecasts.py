@@ -183,6 +183,7 @@ async def test_a_time_beyond_all_calendars_is_no_instant(
     [row] = told({CRACK: FAILING})
     answers: dict[str, Any] = dict(row.answers) | {"by_line_h": 9e7, "by_slo_h": -9e7}
     answers["rate"] = [-1.0, 0.0, None, *answers["rate"][3:]]
+    answers["rate_floor"] = [0.0, 0.0, 0.0, 99.0, *answers["rate_floor"][4:]]
     await write(centre, replace(row, answers=answers))
     shown = (await client.get(f"{FORECASTS}/{CRACK}")).json()
 
@@ -190,4 +191,6 @@ async def test_a_time_beyond_all_calendars_is_no_instant(
     assert (others["line_fails_at"], others["slo_fails_at"]) == (None, None)
     rates = shown["inverse_velocity"]["rates"]
     assert [(one["inverse"], one["usable"]) for one in rates[:2]] == [(None, False), (None, False)]
+    assert [one["usable"] for one in rates[2:]] == [False, *[True] * 5]
+    assert rates[2]["inverse"] is not None  # Shown as what is noise.
     assert len(rates) == 8

@@ -60,9 +60,9 @@ def test_a_forecast_is_made_again_from_its_inputs() -> None:
     settings = ForecastSettings(level=0.9, evidence_min=4.0)
     at_us = START_US + np.rint(AT_H * HOUR_US).astype(np.int64)
     value = FAILING[np.newaxis]
-    found = forecast(value, at_us, resolution=0.02, settings=settings)
+    found = forecast(value, at_us, resolution=0.6, settings=settings)
     [row] = rows_of(
-        found, ["crack"], value, at_us, resolution=0.02, settings=settings, configuration=1
+        found, ["crack"], value, at_us, resolution=0.6, settings=settings, configuration=1
     )
     again = forecast_again(through_json(row))
 
