@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.errors import ApiError
 from api.forecast_views import (
     ForecastHistoryView,
     ForecastsQuery,
@@ -17,7 +16,7 @@ from api.forecast_views import (
     unasked_view,
     urgency,
 )
-from api.parts import PartsDep, SiteDep, check_structure
+from api.parts import PartsDep, SiteDep, channel_of, check_structure
 from api.views import StructureQuery
 from historian.forecasts import ForecastRow, current_forecasts, forecast_history
 from telemetry.clock import instant_us
@@ -51,9 +50,7 @@ async def forecasts_of_channel(
     record: SiteDep, channel: str, query: Annotated[ForecastsQuery, Query()], parts: PartsDep
 ) -> ForecastHistoryView:
     """Show the answers from an instant up to, not including, another; the newest in full."""
-    plan = record.plan.channel_by_key.get(channel)
-    if plan is None:
-        raise ApiError(404, "unknown_channel", f"Site {record.key} has no channel '{channel}'.")
+    plan = channel_of(record, channel)
     from_us = None if query.from_ is None else instant_us(query.from_)
     to_us = None if query.to is None else instant_us(query.to)
 
