@@ -17,6 +17,7 @@ from api.wakeups import Wakeups
 from historian.pools import StorePool
 from historian.tokens import Token
 from telemetry.clock import Clock
+from telemetry.plan import ChannelPlan
 
 POOL_MAX = 8
 POOL_TIMEOUT_S = 2.0
@@ -102,6 +103,14 @@ def check_structure(record: SiteRecord, structure: str | None) -> None:
     if structure is not None and structure not in known:
         message = f"Site {record.key} has no structure '{structure}', but {', '.join(known)}."
         raise ApiError(404, "unknown_structure", message)
+
+
+def channel_of(record: SiteRecord, channel: str) -> ChannelPlan:
+    """Find a channel of a site by its id."""
+    plan = record.plan.channel_by_key.get(channel)
+    if plan is None:
+        raise ApiError(404, "unknown_channel", f"Site {record.key} has no channel '{channel}'.")
+    return plan
 
 
 PartsDep = Annotated[Parts, Depends(parts_of)]

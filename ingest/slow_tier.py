@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from alarms.slow.evidence import unit_of
 from alarms.slow.judge import SlowJudge, SlowOutcome
 from alarms.slow.state import SlowCheckpointError, SlowState, carried_over, decode_slow, encode_slow
+from alarms.slow.told_forecasts import forecast_rows
 from historian.beliefs import (
     TrendRow,
     keep_only_trends,
@@ -29,6 +30,7 @@ from historian.beliefs import (
 )
 from historian.checkpoint import Checkpoint
 from historian.connection import connect, hung_up_after
+from historian.forecasts import write_forecasts
 from historian.judged_history import scans_of_flushes, scans_of_span
 from historian.measured_history import MeasuredScans
 from ingest import metrics
@@ -164,12 +166,14 @@ class SlowTier:
         if not outcome.asked:
             return
         site_id = one.desk.ids.site_id
+        forecasts = forecast_rows(one.judge, outcome.forecasts, one.desk.ids.version)
         with hung_up_after(conn, ANSWER_WITHIN_S):
             async with conn.transaction():
                 if not await owns(conn, site_id, one.desk.term):
                     return  # The flush finds out, and says so.
                 await write_beliefs(conn, site_id, outcome.beliefs)
                 await write_trends(conn, site_id, _rows_of(one, outcome))
+                await write_forecasts(conn, site_id, forecasts, self._clock.now_us())
         if outcome.beliefs:
             metrics.BELIEFS.labels(one.desk.key).inc(len(outcome.beliefs))
             one.desk.beliefs_laid += 1

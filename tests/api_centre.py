@@ -1,7 +1,7 @@
 """A small centre for tests of the API: real database, real server, a stand-in for ingest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,10 +115,11 @@ async def running_centre(
     *,
     api_dsn: str | None = None,
     site_text: str | None = None,
+    edited: Callable[[str], str] = str,
     **settings: Any,
 ) -> AsyncIterator[Centre]:
     """Run an API over a database that knows the north mine, at 2025-07-01, at normal speed."""
-    site_text = site_text or SITE_FILE.read_text(encoding="utf-8")
+    site_text = site_text or edited(SITE_FILE.read_text(encoding="utf-8"))
     plan = plan_of(read_site_text(site_text, "north-mine.yaml"))
     clock = folder / "clock.json"
     began_real_us = ScenarioClock(0, 0, 1.0).now_us()

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 HOUR_US: Final = 3_600_000_000
 NEVER_US: Final = 2**62  # Further than any instant.
-RATE_COLUMNS: Final = ("rate_h", "rate")
+RATE_COLUMNS: Final = ("rate_h", "rate", "rate_floor")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,6 +49,7 @@ class Answers:
     line_intercept: Floats  # [channel] at the instant of asking
     rate_h: Floats  # [channel, rate] instants
     rate: Floats  # [channel, rate] per hour, in the direction of movement
+    rate_floor: Floats  # [channel, rate] a rate that is not above it is noise, and off the line
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -18,3 +18,8 @@ class Verdict(IntEnum):
     RECEDING = 9  # It accelerates, and the time of failure recedes: a burst that dies down.
     TOO_EARLY = 10  # It accelerates by the law, and the time can't be told yet.
     FORECAST = 11
+
+    @property
+    def accelerates(self) -> bool:
+        """Whether it speeds up, with or without a time of failure."""
+        return self >= Verdict.NO_LAW

@@ -50,7 +50,8 @@ class _Speed:
 
     at_h: Floats  # [channel, rate]
     rate: Floats  # [channel, rate]
-    usable: Floats  # [channel, rate] NaN where it is not above its noise
+    floor: Floats  # [channel, rate] what noise can make
+    usable: Floats  # [channel, rate] NaN where it is not above it
     now: Floats  # [channel]
     certain: NDArray[np.bool_]  # [channel] the velocity now is above its noise
 
@@ -90,6 +91,7 @@ def answers_of(window: Window, settings: ForecastSettings) -> Answers:
         line_intercept=line.intercept,
         rate_h=speed.at_h,
         rate=speed.rate,
+        rate_floor=speed.floor,
     )
 
 
@@ -99,7 +101,8 @@ def _speed(window: Window, fit: WindowFit, settings: ForecastSettings) -> _Speed
     floor = settings.velocity_sigmas * found.noise / window.length_h
     now, now_floor = _newest(rate, floor)
     usable = np.where(rate > floor, rate, np.nan)
-    return _Speed(window.after_asking_h(found.at - 1.0), rate, usable, now, now > now_floor)
+    at_h = window.after_asking_h(found.at - 1.0)
+    return _Speed(at_h, rate, floor, usable, now, now > now_floor)
 
 
 def _crossing_h(window: Window, fit: WindowFit) -> Floats:

@@ -63,25 +63,56 @@ REASONS: Final[Mapping[str, Mapping[Verdict, str]]] = {
         ),
     },
 }
+# Said instead of FORECAST once the expected time is over.
+PASSED: Final = {
+    "en": (
+        "Failure was expected {over} ago; the interval ({level:.0f} %) {end}. "
+        "It has not been forecast anew since."
+    ),
+    "zh": "预计的失稳时间已过 {over}，{level:.0f} % 区间{end}；此后没有新的预测。",
+}
+INTERVAL_ENDS: Final = {"en": "ends in {}", "zh": "还有 {}结束"}
+INTERVAL_OVER: Final = {"en": "is over too", "zh": "也已结束"}
+STALE: Final = {
+    "en": "Out of date: nothing new has come for {age}. It was said: {said}",
+    "zh": "已过时：已有 {age}没有新数据。当时的结论：{said}",
+}
 SPANS: Final = {"en": ("{:.2g} hours", "{:.2g} days"), "zh": ("{:.2g} 小时", "{:.2g} 天")}
 
 
-def reason(forecasts: Forecasts, channel: int, language: str = "en") -> str:
-    """Say the verdict of one channel, and what it rests on."""
+def reason(
+    forecasts: Forecasts, channel: int, language: str = "en", *, later_h: float = 0.0
+) -> str:
+    """Say the verdict of one channel, and what it rests on, so many hours after it was asked."""
     answers = forecasts.answers
     verdict = Verdict(int(answers.verdict[channel]))
-
-    def span(hours: float) -> str:
-        in_hours, in_days = SPANS[language]
-        return in_hours.format(hours) if hours < HOURS_SHOWN else in_days.format(hours / 24.0)
-
+    left_h = float(answers.fails_h[channel]) - later_h
+    latest_h = float(answers.latest_h[channel]) - later_h
+    if verdict is Verdict.FORECAST and left_h <= 0.0:
+        ends = INTERVAL_ENDS[language].format(span(latest_h, language))
+        return PASSED[language].format(
+            over=span(-left_h, language),
+            level=100.0 * forecasts.level,
+            end=ends if latest_h > 0.0 else INTERVAL_OVER[language],
+        )
     return REASONS[language][verdict].format(
         level=100.0 * forecasts.level,
         r_squared=answers.r_squared[channel],
         velocity_ratio=answers.velocity_ratio[channel],
         alpha=answers.alpha[channel],
-        since=span(-float(answers.onset_h[channel])),
-        left=span(float(answers.fails_h[channel])),
-        earliest=span(float(answers.earliest_h[channel])),
-        latest=span(float(answers.latest_h[channel])),
+        since=span(-float(answers.onset_h[channel]), language),
+        left=span(left_h, language),
+        earliest=span(max(float(answers.earliest_h[channel]) - later_h, 0.0), language),
+        latest=span(latest_h, language),
     )
+
+
+def out_of_date(said: str, age_h: float, language: str = "en") -> str:
+    """Say of what was said that nothing new has come for so long."""
+    return STALE[language].format(age=span(age_h, language), said=said)
+
+
+def span(hours: float, language: str) -> str:
+    """Say how long something lasts, as exactly as a forecast is."""
+    in_hours, in_days = SPANS[language]
+    return in_hours.format(hours) if hours < HOURS_SHOWN else in_days.format(hours / 24.0)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.errors import ApiError
-from api.parts import PartsDep, SiteDep
+from api.parts import PartsDep, SiteDep, channel_of
 from api.views import HistoryQuery, HistoryView
 from historian.reader import history as read_history
 from telemetry.clock import instant_at, instant_us
@@ -23,9 +23,7 @@ async def history(
     record: SiteDep, channel: str, query: Annotated[HistoryQuery, Query()], parts: PartsDep
 ) -> HistoryView:
     """Show a channel's readings from an instant up to, not including, another."""
-    plan = record.plan.channel_by_key.get(channel)
-    if plan is None:
-        raise ApiError(404, "unknown_channel", f"Site {record.key} has no channel '{channel}'.")
+    plan = channel_of(record, channel)
     to_us = parts.clock.now_us() if query.to is None else instant_us(query.to)
     default_us = max(EARLIEST_US, to_us - DEFAULT_SPAN_US)
     from_us = default_us if query.from_ is None else instant_us(query.from_)

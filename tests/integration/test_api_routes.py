@@ -362,6 +362,8 @@ async def test_a_token_for_one_site_sees_no_other(
                 "journal/verification",
                 f"alarm?occurrence={CRACK}",
                 "channels/crack-1-opening/history",
+                "forecasts",
+                "forecasts/crack-1-opening",
             )
         ]
         foreign.append(

@@ -1,5 +1,6 @@
 // Requests to the API. Every refusal becomes an ApiError whose message is the server's sentence.
 
+import type { Forecast, ForecastDetail } from "./forecasts";
 import type { Alarm, Channel, History, Latest, Site, Trend } from "./model";
 import {
   type AlarmPage,
@@ -13,6 +14,7 @@ import {
   siteOf,
   trendOf,
 } from "./reading";
+import { forecastDetailOf, forecastOf } from "./reading_forecasts";
 
 const ROOT = "/api/v1";
 const TIMEOUT_MS = 15_000;
@@ -92,6 +94,14 @@ export async function openAlarms(site: string): Promise<AlarmPage> {
 
 export async function closedAlarms(site: string): Promise<Alarm[]> {
   return alarmsOf(await ask(`${at(site)}/alarms?state=normal&open=false&limit=200`)).alarms;
+}
+
+export async function forecasts(site: string): Promise<Forecast[]> {
+  return listOf(await ask(`${at(site)}/forecasts`), forecastOf);
+}
+
+export async function forecastDetail(site: string, channel: string): Promise<ForecastDetail> {
+  return forecastDetailOf(await ask(`${at(site)}/forecasts/${encodeURIComponent(channel)}`));
 }
 
 export interface Stretch {

@@ -97,6 +97,11 @@ export function instantText(ms: number): string {
   if (Math.abs(nowMs.peek() - ms) < DAY_MS && dateText(ms) === dateText(nowMs.peek())) {
     return timeText(ms);
   }
+  return momentText(ms);
+}
+
+/** The day and the minute, whatever day it is. */
+export function momentText(ms: number): string {
   return instantFormat({
     month: "short",
     day: "numeric",

@@ -106,6 +106,8 @@ const PICTURES = {
   leave: <path d="M10 4H5v16h5M15 8l4 4-4 4M19 12H9" />,
   bell: <path d="M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.500a2.2 2.2 0 0 0 4 0" />,
   grid: <path d="M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z" />,
+  // An inverse velocity that falls to zero.
+  forecast: <path d="M4 4v16h16M7 8l11 9M7 8h.01M11 11h.01M15 14.500h.01" />,
   wrench: (
     <path d="M14.5 6.500a4 4 0 0 1 5-3.800l-2.7 2.7.3 2 2 .3 2.6-2.600a4 4 0 0 1-5.2 4.900L8 18.500a2.1 2.1 0 0 1-3-3l8.5-8.5" />
   ),

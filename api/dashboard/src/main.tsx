@@ -7,6 +7,7 @@ import "./styles/header.css";
 import "./styles/overview.css";
 import "./styles/alarms.css";
 import "./styles/structure.css";
+import "./styles/forecasts.css";
 import { render } from "preact";
 import { startTicking } from "./clock";
 import { begin, startAskingForSites, takeCode } from "./session";

@@ -1,4 +1,4 @@
-// From the API's JSON to the page's types; the only place that knows the JSON's spelling.
+// From the API's JSON to the page's types; with `reading_forecasts.ts` the only place that knows its spelling.
 
 import type {
   Alarm,
@@ -22,15 +22,15 @@ import type {
 } from "./model";
 import { LEVEL_KEYS } from "./model";
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
-const asJson = (value: unknown): Json => (value ?? {}) as Json;
-const asList = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
-const asText = (value: unknown): string => (value == null ? "" : String(value));
+export const asJson = (value: unknown): Json => (value ?? {}) as Json;
+export const asList = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
+export const asText = (value: unknown): string => (value == null ? "" : String(value));
 const asTextOrNull = (value: unknown): string | null => (value == null ? null : String(value));
-const asNumberOrNull = (value: unknown): number | null =>
+export const asNumberOrNull = (value: unknown): number | null =>
   typeof value === "number" && Number.isFinite(value) ? value : null;
-const asNumber = (value: unknown): number => asNumberOrNull(value) ?? 0;
+export const asNumber = (value: unknown): number => asNumberOrNull(value) ?? 0;
 
 /** A level comes as a number in readings and as a word in alarms. */
 export function levelOf(value: unknown): Level {
@@ -38,7 +38,7 @@ export function levelOf(value: unknown): Level {
   return Math.max(0, LEVEL_KEYS.indexOf(value as never)) as Level;
 }
 
-function nameOf(value: unknown): Name | null {
+export function nameOf(value: unknown): Name | null {
   if (typeof value === "string") return { en: value, zh: value };
   if (value == null) return null;
   const { en, zh } = value as Json;

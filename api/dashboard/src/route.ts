@@ -5,6 +5,7 @@ import { computed, signal } from "@preact/signals";
 export type Route =
   | { readonly view: "overview" }
   | { readonly view: "alarms" }
+  | { readonly view: "forecasts"; readonly channel: string | null }
   | { readonly view: "structure"; readonly structure: string; readonly channel: string | null };
 
 const fragment = signal(window.location.hash);
@@ -15,13 +16,14 @@ window.addEventListener("hashchange", () => {
 export const route = computed(() => routeOf(fragment.value));
 
 export function routeOf(hash: string): Route {
-  const [view, structure, channel] = hash
+  const [view, first, second] = hash
     .replace(/^#\/?/, "")
     .split("/")
     .map(decoded);
   if (view === "alarms") return { view };
-  if (view === "structures" && structure) {
-    return { view: "structure", structure, channel: channel || null };
+  if (view === "forecasts") return { view, channel: first || null };
+  if (view === "structures" && first) {
+    return { view: "structure", structure: first, channel: second || null };
   }
   return { view: "overview" };
 }
@@ -37,6 +39,10 @@ function decoded(part: string): string {
 
 export const OVERVIEW = "#/";
 export const ALARMS = "#/alarms";
+export const FORECASTS = "#/forecasts";
+
+export const forecastLink = (channel: string): string =>
+  `${FORECASTS}/${encodeURIComponent(channel)}`;
 
 export function structureLink(structure: string, channel?: string | null): string {
   const link = `#/structures/${encodeURIComponent(structure)}`;

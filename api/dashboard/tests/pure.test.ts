@@ -19,6 +19,7 @@ import { keyChannels } from "../src/key_channels";
 import { FIRST_BOUND_AT, nearness, stepsOf } from "../src/nearness";
 import { alarmOf, alarmsOf, channelOf, latestOf, levelOf } from "../src/reading";
 import * as store from "../src/store";
+import "./forecasts.test"; // One bundle is built, and run, for all of them.
 
 function alarm(part: Partial<Alarm>): Alarm {
   const plain = alarmOf({ occurrence: "a", kind: "process", state: "unacknowledged" });

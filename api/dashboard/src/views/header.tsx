@@ -3,7 +3,7 @@
 import { nowMs, rate } from "../clock";
 import { dateText, numberText, spanText, timeText, zoneText } from "../format";
 import { Logo, Picture } from "../icons";
-import { ALARMS, OVERVIEW, route } from "../route";
+import { ALARMS, FORECASTS, OVERVIEW, route } from "../route";
 import { chooseSite, leave } from "../session";
 import { dataAgeS, line, site, siteKey, sites, siteSummary } from "../store";
 import { switchTheme, theme } from "../theme";
@@ -57,10 +57,11 @@ function SiteName() {
 function Navigation() {
   const words = say().navigation;
   const view = route.value.view;
+  const isOverview = view === "overview" || view === "structure";
   const { unacknowledged } = siteSummary.value;
   return (
     <nav class="views" aria-label={words.label}>
-      <a href={OVERVIEW} aria-current={view !== "alarms" ? "page" : undefined}>
+      <a href={OVERVIEW} aria-current={isOverview ? "page" : undefined}>
         <Picture of="grid" size={18} />
         {words.overview}
       </a>
@@ -72,6 +73,10 @@ function Navigation() {
             {unacknowledged}
           </span>
         )}
+      </a>
+      <a href={FORECASTS} aria-current={view === "forecasts" ? "page" : undefined}>
+        <Picture of="forecast" size={18} />
+        {words.forecasts}
       </a>
     </nav>
   );

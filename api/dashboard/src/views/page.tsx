@@ -8,6 +8,7 @@ import { say } from "../words";
 import { AcknowledgeDialog } from "./acknowledge";
 import { Announcement } from "./announcement";
 import { Alarms } from "./alarms";
+import { ForecastsView } from "./forecasts";
 import { Header, LostConnection } from "./header";
 import { Overview } from "./overview";
 import { SignIn } from "./sign_in";
@@ -68,6 +69,8 @@ function View() {
   switch (shown.view) {
     case "alarms":
       return <Alarms />;
+    case "forecasts":
+      return <ForecastsView channel={shown.channel} />;
     case "structure":
       return <StructureView structure={shown.structure} channel={shown.channel} />;
     case "overview":
