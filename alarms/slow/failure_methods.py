@@ -1,5 +1,6 @@
 """Slow methods about failure: onset of acceleration, tangent angle, time of failure."""
 
+from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from alarms.forecast.blocks import bin_noise
 from alarms.forecast.filters import moving_average
 from alarms.forecast.forecasting import forecast
+from alarms.forecast.forecasts import Answers, Forecasts
 from alarms.forecast.onset import NONE, onset_of_acceleration
 from alarms.forecast.tangent_angle import tangent_angle
 from alarms.forecast.verdict import Verdict
@@ -66,13 +68,35 @@ def tangent_angle_of(asked: Question) -> Answer:
     return Answer(tangent_angle(velocity, uniform), facts)
 
 
+def _each_by_itself(asked: Question) -> Forecasts:
+    """Forecast channel by channel: products of matrices round otherwise in other company.
+
+    Which channels are asked together depends on how scans came; what they are answered must not.
+    """
+    found = [
+        forecast(
+            asked.means.value[n : n + 1],
+            asked.means.at_us,
+            resolution=asked.resolution[n : n + 1],
+        )
+        for n in range(len(asked))
+    ]
+    answers = Answers(
+        **{
+            one.name: np.concatenate([getattr(each.answers, one.name) for each in found])
+            for one in fields(Answers)
+        }
+    )
+    return Forecasts(found[0].asked_us, answers, found[0].level)
+
+
 def failure_time_of(asked: Question) -> Answer:
     """Hours from now to the predicted failure; infinite where nothing accelerates.
 
     Where the ground accelerates and no time can be told, nothing is said: an alarm that stands
     then stays, because a fit that has become poor is no good news.
     """
-    found = forecast(asked.means.value, asked.means.at_us, resolution=asked.resolution)
+    found = _each_by_itself(asked)
     answers = found.answers
     since_asked_h = (asked.until_us - found.asked_us) / (3_600.0 * US)
     calm = (answers.verdict >= Verdict.NOT_MOVING) & (answers.verdict <= Verdict.NOT_ACCELERATING)

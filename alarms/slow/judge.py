@@ -8,7 +8,7 @@ too, or until its own group is two bins further: then it is asked without them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,9 @@ class SlowJudge:
 
     def fill(self, state: SlowState, scans: Sequence[JudgedScans]) -> None:
         """Take a past in that is judged no more: what the first questions look back on."""
+        _pass(state, scans)
         for number, bin_set in enumerate(self.rules.bin_sets):
             state.bins[number].add(_of(bin_set, scans), bin_set.cells)
-        for one in scans:
-            if len(one.judged_us):
-                newest = max(int(state.newest_us[one.group]), int(one.judged_us.max()))
-                state.newest_us[one.group] = newest
 
     def step(self, state: SlowState, scans: Sequence[JudgedScans]) -> SlowOutcome:
         """Take recorded scans in, and ask what has come due; late ones only fill their bins."""
@@ -103,13 +100,19 @@ class SlowJudge:
 
     def _take(self, state: SlowState, scans: Sequence[JudgedScans], outcome: SlowOutcome) -> None:
         newest_before = state.newest_us.copy()
-        self.fill(state, scans)
+        _pass(state, scans)
+        begin_us = min(int(one.judged_us.min()) for one in scans)
         for number, bin_set in enumerate(self.rules.bin_sets):
             ended = {
                 one.group: _ended(one, int(newest_before[one.group]), bin_set.width_us)
                 for one in scans
             }
             due = self._due(state, bin_set, ended)
+            # After a gap new scans push old bins out: what ended before them is asked before.
+            before = [one for one in sorted(due) if (one + 1) * bin_set.width_us <= begin_us]
+            for bin_number in before:
+                self._ask(state, number, bin_number, due.pop(bin_number), outcome)
+            state.bins[number].add(_of(bin_set, scans), bin_set.cells)
             for bin_number in sorted(due):
                 self._ask(state, number, bin_number, due[bin_number], outcome)
 
@@ -225,6 +228,13 @@ class SlowJudge:
         )
 
 
+def _pass(state: SlowState, scans: Sequence[JudgedScans]) -> None:
+    """Note how far groups have come."""
+    for one in scans:
+        newest_us = int(one.judged_us.max(initial=state.newest_us[one.group]))
+        state.newest_us[one.group] = newest_us
+
+
 def _of(bin_set: BinSet, scans: Sequence[JudgedScans]) -> list[JudgedScans]:
     """Choose the scans that hold a channel of the bin set."""
     nobody, first = len(bin_set.channels), bin_set.cells.first
@@ -264,11 +274,20 @@ def _last(bins: Bins, rows: NDArray[np.int64], until_us: int, count: int) -> Bin
         **{name: arrays[name][rows] for name in ("count", "whole", "parts", "low", "high")},
     )
     found = means(some, until_us)
+    # A group that is far ahead of another pushes its bins out; what is gone is not known.
+    gone = max(count - len(found.at_us), 0)
+    last = until_us // bins.width_us - 1
+    numbers = np.arange(last - count + 1, last + 1)
+
+    def filled(held: NDArray[Any], missing: float) -> NDArray[Any]:
+        whole = np.pad(held[:, -count:], ((0, 0), (gone, 0)), constant_values=missing)
+        return np.ascontiguousarray(whole)  # Sums round as their numbers lie in memory.
+
     return BinnedMeans(
         found.width_us,
-        found.at_us[-count:],
-        found.value[:, -count:],
-        found.count[:, -count:],
-        found.low[:, -count:],
-        found.high[:, -count:],
+        numbers * bins.width_us + bins.width_us // 2,
+        filled(found.value, np.nan),
+        filled(found.count, 0),
+        filled(found.low, np.nan),
+        filled(found.high, np.nan),
     )

@@ -127,7 +127,8 @@ def slopes(
     share = has / np.maximum(count, 1)[:, np.newaxis]
     known = np.where(has, value, 0.0)
     # Both centred on the channel's own means, so that nothing is lost to large levels or dates.
-    x = np.where(has, at_h - (share @ at_h)[:, np.newaxis], 0.0)
+    # (A product of matrices would round otherwise in other company.)
+    x = np.where(has, at_h - np.sum(share * at_h, axis=1)[:, np.newaxis], 0.0)
     y = np.where(has, known - np.sum(known * share, axis=1)[:, np.newaxis], 0.0)
     sxx, sxy, syy = np.sum(x * x, axis=1), np.sum(x * y, axis=1), np.sum(y * y, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
