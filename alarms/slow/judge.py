@@ -59,6 +59,7 @@ class SlowJudge:
     def __init__(self, plan: SitePlan) -> None:
         self.plan = plan
         self.rules: SlowRules = compile_slow_rules(plan)
+        self.methods = dict(METHODS)
         self._resolution = np.array(
             [one.channel.resolution or np.nan for one in plan.channels], dtype=np.float64
         )
@@ -152,7 +153,7 @@ class SlowJudge:
                 continue
             asked = self._question(state, bin_set, state.bins[of], family, rules, until_us)
             try:
-                answer = METHODS[family.method](asked)
+                answer = self.methods[family.method](asked)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
                 outcome.failed.append((family.method, repr(error)))
                 continue
