@@ -26,7 +26,7 @@ from edge_agent.storing import SpoolThread, StoreFailedError
 from edge_agent.uplink import Uplink
 from telemetry.clock import Clock, MachineClock, read_clock_file
 from telemetry.lifetime import is_supervised, until_asked_to_stop
-from telemetry.plan import GroupPlan, SitePlan, plan_of
+from telemetry.plan import EventSourcePlan, GroupPlan, SitePlan, plan_of
 from telemetry.site import ScanGroup
 from telemetry.site_file import SiteFileError, read_site_file
 from telemetry.wire import WireError, decode_block
@@ -126,26 +126,10 @@ async def _poll(
     stop: asyncio.Event,
 ) -> None:
     """Take what every bus of the edge gives until told to stop."""
-    of_bus: dict[str, list[GroupPlan]] = {}
-    for one in groups:
-        if isinstance(one.group, ScanGroup):
-            of_bus.setdefault(one.group.bus, []).append(one)
-    # A bus may wait in the site file for its first group.
-    buses = [bus for bus in plan.site.buses if bus.id in of_bus]
-    sources: list[Source] = [
-        source_of(
-            bus,
-            of_bus[bus.id],
-            site=plan.site.site,
-            settings=settings,
-            keep=collector.keep,
-            keep_aside=collector.keep_aside,
-        )
-        for bus in buses
-    ]
+    sources = _sources_of(settings, plan, groups, collector)
     try:
         await asyncio.gather(*(source.warm_up() for source in sources))
-        log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(buses))
+        log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(sources))
         started = await _wait_for_clock(settings.clock, stop)
         if started is not None:
             clock, begin_us = started
@@ -153,6 +137,34 @@ async def _poll(
     finally:  # Also when the clock never came: the device would go on holding the line open.
         for source in sources:
             source.close()
+
+
+def _sources_of(
+    settings: EdgeSettings, plan: SitePlan, groups: Sequence[GroupPlan], collector: Collector
+) -> list[Source]:
+    """Make a source for every bus of the edge that something is read from."""
+    of_bus: dict[str, list[GroupPlan]] = {}
+    for one in groups:
+        if isinstance(one.group, ScanGroup):
+            of_bus.setdefault(one.group.bus, []).append(one)
+    events_of_bus: dict[str, list[EventSourcePlan]] = {}
+    for telling in plan.event_sources_of_edge(settings.edge):
+        events_of_bus.setdefault(telling.source.bus, []).append(telling)
+    # A bus may wait in the site file for its first group.
+    buses = [bus for bus in plan.site.buses if bus.id in of_bus or bus.id in events_of_bus]
+    return [
+        source_of(
+            bus,
+            of_bus.get(bus.id, []),
+            event_sources=events_of_bus.get(bus.id, []),
+            site=plan.site.site,
+            settings=settings,
+            keep=collector.keep,
+            keep_aside=collector.keep_aside,
+            keep_events=collector.keep_events,
+        )
+        for bus in buses
+    ]
 
 
 async def _take(
@@ -173,7 +185,7 @@ async def _take(
 
 def _groups_of(plan: SitePlan, edge: str) -> tuple[GroupPlan, ...]:
     groups = plan.groups_of_edge(edge)
-    if not groups:
+    if not groups and not plan.event_sources_of_edge(edge):
         edges = sorted({bus.edge for bus in plan.site.buses})
         raise SettingsError(
             f"The site file gives the edge '{edge}' nothing to read; it knows {', '.join(edges)}."

@@ -13,10 +13,13 @@ import structlog
 from numpy.typing import NDArray
 
 from carriers.waiting import happens_within
-from edge_agent.source import KeptAside, TakenScan
+from edge_agent.source import KeptAside, TakenEvents, TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
 from telemetry.conversion import GroupConverter
+from telemetry.event import joined_events
+from telemetry.event_message import cut
+from telemetry.event_wire import encode_events
 from telemetry.plan import GroupPlan
 from telemetry.quality import is_bad
 from telemetry.scan import ScanBlock
@@ -81,6 +84,7 @@ class Collector:
         self._watches = {plan.key: LimitWatch(plan) for plan in groups}
         self._scans: list[TakenScan] = []
         self._aside: list[KeptAside] = []
+        self._events: list[TakenEvents] = []
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
         self._failing = False
@@ -96,6 +100,11 @@ class Collector:
     def keep_aside(self, one: KeptAside) -> None:
         """Take what could not be read; it is in the spool soon, to be put into quarantine."""
         self._aside.append(one)
+        self._some.set()
+
+    def keep_events(self, taken: TakenEvents) -> None:
+        """Take events; they are in the spool soon."""
+        self._events.append(taken)
         self._some.set()
 
     async def run(self, finish: asyncio.Event) -> None:
@@ -123,17 +132,23 @@ class Collector:
         """Write everything there is; false when the disk refuses it."""
         scans, self._scans = self._scans, []
         aside, self._aside = self._aside, []
+        events, self._events = self._events, []
         self._some.clear()
         self._urgent.clear()
-        if not scans and not aside:
+        if not scans and not aside and not events:
             return True
         try:
             appended = await self._spool.append(
-                lambda: [*_blocks(self._site, scans), *map(_block_aside, aside)]
+                lambda: [
+                    *_blocks(self._site, scans),
+                    *_event_blocks(events),
+                    *map(_block_aside, aside),
+                ]
             )
         except StoreFailedError as error:
             self._take_back(scans, error)
             self._aside = [*aside, *self._aside]
+            self._events = [*events, *self._events]  # Bounded by who waits for them.
             return False
         if self._failing:
             log.info("spool takes scans again", scans_lost=self._lost)
@@ -142,9 +157,10 @@ class Collector:
         if appended.dropped:
             log.error("spool full: undelivered blocks given up", ranges=appended.dropped)
         self._appended(appended)
-        for kept in [*(scan.kept for scan in scans), *(one.kept for one in aside)]:
-            if kept is not None:
-                kept()
+        taken: Sequence[TakenScan | TakenEvents | KeptAside] = (*scans, *events, *aside)
+        for one in taken:
+            if one.kept is not None:
+                one.kept()
         return True
 
     def _take_back(self, scans: list[TakenScan], error: StoreFailedError) -> None:
@@ -182,6 +198,18 @@ def _blocks(site: str, scans: Sequence[TakenScan]) -> list[SpoolBlock]:
         _block(site, of_group[begin : begin + SCANS_MAX])
         for of_group in by_group.values()
         for begin in range(0, len(of_group), SCANS_MAX)
+    ]
+
+
+def _event_blocks(events: Sequence[TakenEvents]) -> list[SpoolBlock]:
+    """Put events of the same source together, in the order in which they came."""
+    by_source: dict[str, list[TakenEvents]] = {}
+    for taken in events:
+        by_source.setdefault(taken.block.source, []).append(taken)
+    return [
+        SpoolBlock(encode_events(block), len(block), int(block.numbers.size))
+        for of_source in by_source.values()
+        for block in cut(joined_events([one.block for one in of_source]))
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from telemetry.event import EventBlock
 from telemetry.json_message import JsonDecoder, MessageError, MessageScans
 from telemetry.plan import GroupPlan
 from telemetry.quality import Quality
@@ -36,6 +37,7 @@ class Reading:
 
     scans: tuple[GroupScans, ...] = ()
     complaints: tuple[str, ...] = ()  # Then the message is kept aside as well.
+    events: tuple[EventBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,27 @@ class Reader(Protocol):
         """Give what devices must be asked now."""
 
 
-class JsonReader:
-    """Reads the JSON messages of one group. Who is silent has said nothing: there is no memory."""
+class WithoutMemory:
+    """What readers do who know nothing but what a message says: who is silent has said nothing."""
+
+    def connected(self, at_us: int, now_s: float) -> None:
+        """Nothing is to be asked."""
+
+    def disconnected(self, at_us: int) -> tuple[GroupScans, ...]:  # noqa: ARG002
+        """Nothing is known: the centre hears that the group is silent."""
+        return ()
+
+    def held(self, at_us: int) -> tuple[GroupScans, ...]:  # noqa: ARG002
+        """Nothing is so because it once was."""
+        return ()
+
+    def commands(self, at_us: int, now_s: float) -> tuple[Command, ...]:  # noqa: ARG002
+        """Nobody is to be asked."""
+        return ()
+
+
+class JsonReader(WithoutMemory):
+    """Reads the JSON messages of one group."""
 
     def __init__(self, plan: GroupPlan) -> None:
         self._plan = plan
@@ -95,21 +116,6 @@ class JsonReader:
             scans = self._as_of_arrival(scans, came_again=message.again)
         found = GroupScans(self._plan, scans, in_order=not self._stamped)
         return Reading((found,), scans.complaints)
-
-    def connected(self, at_us: int, now_s: float) -> None:
-        """Nothing is to be asked."""
-
-    def disconnected(self, at_us: int) -> tuple[GroupScans, ...]:  # noqa: ARG002
-        """Nothing is known: the centre hears that the group is silent."""
-        return ()
-
-    def held(self, at_us: int) -> tuple[GroupScans, ...]:  # noqa: ARG002
-        """Nothing is so because it once was."""
-        return ()
-
-    def commands(self, at_us: int, now_s: float) -> tuple[Command, ...]:  # noqa: ARG002
-        """Nobody is to be asked."""
-        return ()
 
     def _as_of_arrival(self, scans: MessageScans, *, came_again: bool) -> MessageScans:
         """Give each message an instant of its own; one that came again is of an unknown one."""

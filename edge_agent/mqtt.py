@@ -18,14 +18,15 @@ from carriers.acknowledged import AcknowledgedLine, Delivery, Window, acknowledg
 from carriers.broker import BrokerError
 from carriers.waiting import happens_within
 from edge_agent.broker_access import BrokerAccess
+from edge_agent.event_reading import EventReader
 from edge_agent.message_reading import GroupScans, JsonReader, Message, Reader
 from edge_agent.receipts import Receipt, Receipts
 from edge_agent.schedule import Backoff
 from edge_agent.settings import SettingsError
-from edge_agent.source import Keep, KeepAside, KeptAside, TakenScan
+from edge_agent.source import Keep, KeepAside, KeepEvents, KeptAside, TakenEvents, TakenScan
 from edge_agent.sparkplug_node import SparkplugNode
 from telemetry.clock import Clock, MachineClock, real_monotonic_s
-from telemetry.plan import GroupPlan
+from telemetry.plan import EventSourcePlan, GroupPlan
 from telemetry.site import Bus, ScanGroup
 from telemetry.sources import JsonMessage, SparkplugMessage
 from telemetry.unread import unread
@@ -46,19 +47,21 @@ class BrokerListening:
     def __init__(
         self,
         bus: Bus,
-        groups: Sequence[GroupPlan],
+        readers: Sequence[Reader],
         access: BrokerAccess,
         *,
         keep: Keep,
         keep_aside: KeepAside,
+        keep_events: KeepEvents,
     ) -> None:
         self.source_id = bus.id
         self.unread: Counter[str] = Counter()  # Messages that could not be read, by topic filter.
         self._access = access
         self._keep = keep
         self._keep_aside = keep_aside
+        self._keep_events = keep_events
         self._clock: Clock = MachineClock()
-        self._readers = readers_of(groups)
+        self._readers = tuple(readers)
         self._topics = tuple(dict.fromkeys(one for it in self._readers for one in it.topics))
         self._window = Window()
         self._receipts = Receipts()
@@ -147,6 +150,8 @@ class BrokerListening:
             if any(topic_matches_sub(topic, message.topic) for topic in reader.topics):
                 reading = reader.read(message, real_monotonic_s())
                 self._pass_on(reading.scans, receipt)
+                for block in reading.events:
+                    self._keep_events(TakenEvents(block, receipt.part()))
                 complaints += reading.complaints
         self._tell_message(message, complaints)
         if complaints:
@@ -237,9 +242,11 @@ class Allowance:
         return False if was_refusing else None
 
 
-def readers_of(groups: Sequence[GroupPlan]) -> tuple[Reader, ...]:
-    """Make the readers of a bus: one for each group of JSON messages, and for each node."""
-    readers: list[Reader] = []
+def readers_of(
+    site: str, groups: Sequence[GroupPlan], event_sources: Sequence[EventSourcePlan]
+) -> tuple[Reader, ...]:
+    """Make the readers of a bus: one for each group and source of JSON, and for each node."""
+    readers: list[Reader] = [EventReader(site, source) for source in event_sources]
     of_nodes: dict[tuple[str, str], list[GroupPlan]] = {}
     for plan in groups:
         assert isinstance(plan.group, ScanGroup)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.clock import Clock
+from telemetry.event import EventBlock
 from telemetry.plan import GroupPlan
 from telemetry.unread import Unread
 
@@ -29,6 +30,14 @@ class TakenScan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TakenEvents:
+    """Events of one source as a message told of them."""
+
+    block: EventBlock
+    kept: Callable[[], None]  # Called once the spool has them, durably.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class KeptAside:
     """What came and could not be read; the centre puts it into quarantine."""
 
@@ -37,6 +46,7 @@ class KeptAside:
 
 
 Keep = Callable[[TakenScan], None]
+KeepEvents = Callable[[TakenEvents], None]
 KeepAside = Callable[[KeptAside], None]
 
 

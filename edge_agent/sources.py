@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from edge_agent.broker_access import BrokerAccess
 from edge_agent.folder import FolderWatching
-from edge_agent.mqtt import BrokerListening
+from edge_agent.mqtt import BrokerListening, readers_of
 from edge_agent.polling import BusPolling
 from edge_agent.settings import EdgeSettings, SettingsError
-from edge_agent.source import Keep, KeepAside, Source
-from telemetry.plan import GroupPlan
+from edge_agent.source import Keep, KeepAside, KeepEvents, Source
+from telemetry.plan import EventSourcePlan, GroupPlan
 from telemetry.site import MODBUS_KINDS, Bus, Site
 
 
@@ -20,14 +20,23 @@ def source_of(
     settings: EdgeSettings,
     keep: Keep,
     keep_aside: KeepAside,
+    keep_events: KeepEvents,
+    event_sources: Sequence[EventSourcePlan] = (),
 ) -> Source:
-    """Make the source for a bus; `keep` is handed every scan that it takes.
+    """Make the source for a bus; what it takes is handed to the `keep…` at once.
 
     Raises `SettingsError` when this machine lacks what the bus needs.
     """
     if bus.mqtt is not None:
         access = BrokerAccess(bus, settings, site=site)
-        return BrokerListening(bus, groups, access, keep=keep, keep_aside=keep_aside)
+        return BrokerListening(
+            bus,
+            readers_of(site, groups, event_sources),
+            access,
+            keep=keep,
+            keep_aside=keep_aside,
+            keep_events=keep_events,
+        )
     if bus.folder is not None:
         marks_file = settings.spool.with_name(f"{settings.spool.name}.{bus.id}.marks")
         return FolderWatching(bus, groups, keep=keep, marks_file=marks_file)

@@ -76,7 +76,7 @@ class JsonDecoder:
 
     def decode(self, topic: str, payload: bytes, received_us: int) -> MessageScans:
         """Read a message; raise `MessageError` when nothing in it can be used."""
-        rows = self._rows_of(topic, _parsed(topic, payload))
+        rows = rows_of(topic, parsed(topic, payload), self.message.rows, self._rows)
         columns = [[found_at(one.path, row) for row in rows] for one in self._fields]
         told = [any(value is not MISSING for value in row) for row in zip(*columns, strict=True)]
         complaints: list[str] = []
@@ -96,27 +96,6 @@ class JsonDecoder:
         return MessageScans(
             sampled_us[taken], raw[taken], quality[taken], tuple(complaints[:COMPLAINTS_MAX])
         )
-
-    def _rows_of(self, topic: str, document: object) -> Sequence[object]:
-        if self._rows is None:
-            return [document]
-        rows = found_at(self._rows, document)
-        if not isinstance(rows, list):
-            raise MessageError(
-                f"the message on {topic} has {shown(rows)} where the field {self.message.rows} "
-                "should be a list of scans; correct `rows` in the site file, or the device"
-            )
-        if len(rows) > ROWS_MAX:
-            raise MessageError(
-                f"the message on {topic} has {len(rows)} scans in {self.message.rows}, more than "
-                f"{ROWS_MAX}; let the device publish more often"
-            )
-        if not rows:
-            raise MessageError(
-                f"the message on {topic} has no scan in {self.message.rows}; "
-                "let the device publish only when there is something to say"
-            )
-        return rows
 
     def _instants(
         self, topic: str, rows: Sequence[object], received_us: int, complaints: list[str]
@@ -157,7 +136,33 @@ class JsonDecoder:
         )
 
 
-def _parsed(topic: str, payload: bytes) -> object:
+def rows_of(
+    topic: str, document: object, text: str | None, path: Path | None, what: str = "scan"
+) -> Sequence[object]:
+    """Find what a message tells: one thing, or the list at a path; raise `MessageError` if none."""
+    if path is None:
+        return [document]
+    rows = found_at(path, document)
+    if not isinstance(rows, list):
+        raise MessageError(
+            f"the message on {topic} has {shown(rows)} where the field {text} "
+            f"should be a list of {what}s; correct `rows` in the site file, or the device"
+        )
+    if len(rows) > ROWS_MAX:
+        raise MessageError(
+            f"the message on {topic} has {len(rows)} {what}s in {text}, more than "
+            f"{ROWS_MAX}; let the device publish more often"
+        )
+    if not rows:
+        raise MessageError(
+            f"the message on {topic} has no {what} in {text}; "
+            "let the device publish only when there is something to say"
+        )
+    return rows
+
+
+def parsed(topic: str, payload: bytes) -> object:
+    """Read a message's bytes as JSON, or raise `MessageError`."""
     if len(payload) > MESSAGE_BYTES_MAX:
         raise MessageError(
             f"the message on {topic} has {len(payload)} bytes, more than {MESSAGE_BYTES_MAX}; "

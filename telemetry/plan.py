@@ -5,7 +5,7 @@ made once per configuration version and never changes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from telemetry.site import (
     CalculatedChannel,
     CalculatedGroup,
     Channel,
+    EventSource,
     Instrument,
     ScanGroup,
     Site,
@@ -73,6 +74,21 @@ class GroupPlan:
         return round(self.group.period_s * 1_000_000)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EventSourcePlan:
+    """One source of events, and where it hangs."""
+
+    source: EventSource
+    station: Station
+    structure: Structure
+    edge: str
+
+    @property
+    def key(self) -> str:
+        """The source's id in the site file."""
+        return self.source.id
+
+
 @dataclass(frozen=True, eq=False)
 class SitePlan:
     """Everything about a site, flat."""
@@ -80,6 +96,31 @@ class SitePlan:
     site: Site
     groups: tuple[GroupPlan, ...]
     channels: tuple[ChannelPlan, ...]
+    event_sources: tuple[EventSourcePlan, ...] = ()
+
+    @cached_property
+    def structures_by_edge(self) -> dict[str, set[str]]:
+        """Edges that are given something to read, and which structures it is of."""
+        found: dict[str, set[str]] = {}
+        plans: tuple[GroupPlan | EventSourcePlan, ...] = (*self.groups, *self.event_sources)
+        for one in plans:
+            if one.edge is not None:
+                found.setdefault(one.edge, set()).add(one.structure.id)
+        return found
+
+    def structure_of_edge(self, edge: str) -> str | None:
+        """The structure of all that an edge reads, if it is one."""
+        structures = self.structures_by_edge.get(edge, set())
+        return next(iter(structures)) if len(structures) == 1 else None
+
+    @cached_property
+    def event_source_by_key(self) -> dict[str, EventSourcePlan]:
+        """Sources of events by their id."""
+        return {one.key: one for one in self.event_sources}
+
+    def event_sources_of_edge(self, edge: str) -> tuple[EventSourcePlan, ...]:
+        """Sources of events that an edge listens to."""
+        return tuple(one for one in self.event_sources if one.edge == edge)
 
     @cached_property
     def group_by_key(self) -> dict[str, GroupPlan]:
@@ -132,7 +173,17 @@ def plan_of(site: Site) -> SitePlan:
                 channels=tuple(of_group),
             )
         )
-    return SitePlan(site=site, groups=tuple(groups), channels=tuple(channels))
+    event_sources = _event_sources(site, edge_of_bus)
+    return SitePlan(site, tuple(groups), tuple(channels), event_sources)
+
+
+def _event_sources(site: Site, edge_of_bus: Mapping[str, str]) -> tuple[EventSourcePlan, ...]:
+    return tuple(
+        EventSourcePlan(source, station, structure, edge_of_bus[source.bus])
+        for structure in site.structures
+        for station in structure.stations
+        for source in station.event_sources
+    )
 
 
 def layout_of(group: ScanGroup | CalculatedGroup) -> int:

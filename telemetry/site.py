@@ -11,6 +11,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from telemetry.event import EventKind
+from telemetry.event_fields import EventFields, SeismicConvention
+from telemetry.event_rules import EventDetector
 from telemetry.limits import Chart, Limit, RateLimit
 from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
@@ -21,6 +24,7 @@ from telemetry.sources import (
     FieldName,
     Folder,
     Gateway,
+    JsonMessage,
     Message,
     ModbusRtu,
     ModbusRtuOverTcp,
@@ -306,6 +310,22 @@ class Bus(Part):
         return address
 
 
+class EventSource(Part):
+    """Whoever tells of discrete happenings: a microseismic network, a blast log, a form."""
+
+    id: Key  # Unique in the whole site, among scan groups too.
+    name: Name | None = None
+    kind: EventKind
+    bus: Key  # An MQTT bus.
+    message: JsonMessage  # Its `time` is when the event happened.
+    fields: EventFields
+    convention: SeismicConvention | None = None
+    # A source that told of no event for longer may be dead: nothing is called quiet then.
+    silent_after_h: Positive = 24.0
+    judge_every_s: Annotated[float, Field(ge=10, le=86_400)] = 300.0  # Of event time.
+    detectors: Annotated[list[EventDetector], Field(max_length=16)] = Field(default_factory=list)
+
+
 class Station(Part):
     """A place with a logger or an edge box; it belongs to one edge at a time."""
 
@@ -314,6 +334,7 @@ class Station(Part):
     instruments: list[Instrument] = Field(default_factory=list)
     scan_groups: list[ScanGroup] = Field(default_factory=list)
     calculated_groups: list[CalculatedGroup] = Field(default_factory=list)
+    event_sources: list[EventSource] = Field(default_factory=list)
 
 
 class Structure(Part):

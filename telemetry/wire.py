@@ -5,11 +5,13 @@
 The header is msgpack; the columns are the raw little-endian numbers, one after the other:
 wall clock i8[n], monotonic clock i8[n], raw f8[n, m], and quality i2[n, m] unless all is
 good. `decode_block` believes nothing: whatever arrives, it returns a whole block or raises
-`WireError`, and never holds more than `CONTENT_BYTES_MAX`.
+`WireError`, and never holds more than `CONTENT_BYTES_MAX`. Events have blocks of their own kind in
+the same packing: `telemetry.event_wire`.
 """
 
 import struct
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,6 +34,7 @@ COMPRESSION_LEVEL: Final = 3
 Reason = Literal[
     "truncated", "oversized", "decompression_bomb", "unknown_version", "malformed", "unread"
 ]
+H = TypeVar("H", bound=msgspec.Struct)
 WireKey = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
 
 
@@ -62,8 +65,8 @@ def encode_block(block: ScanBlock) -> bytes:
     if not (1 <= scans <= SCANS_MAX and slots >= 1):
         raise WireError("malformed", f"a block of {scans} scans × {slots} slots is not sent")
     has_quality = bool(block.quality.any())
-    header = msgspec.msgpack.encode(
-        Header(block.site, block.group, block.layout, scans, slots, has_quality, block.in_order)
+    header = Header(
+        block.site, block.group, block.layout, scans, slots, has_quality, block.in_order
     )
     columns = [
         np.ascontiguousarray(block.sampled_us, "<i8").tobytes(),
@@ -72,16 +75,13 @@ def encode_block(block: ScanBlock) -> bytes:
     ]
     if has_quality:
         columns.append(np.ascontiguousarray(block.quality, "<i2").tobytes())
-    content = b"".join([HEADER_LENGTH.pack(len(header)), header, *columns])
-    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
-    compressed = compressor.compress(content)
-    return PREFIX.pack(MAGIC, VERSION, len(compressed)) + compressed
+    return packed(MAGIC, header, columns)
 
 
 def decode_block(data: bytes) -> ScanBlock:
     """Read a block from untrusted bytes, or raise `WireError` with the reason."""
-    content = _decompress(_compressed_part(data))
-    header, begin = _read_header(content)
+    content = unpacked(MAGIC, data)
+    header, begin = read_header(content, Header)
     readings = header.scans * header.slots
     expected = begin + 16 * header.scans + 8 * readings + 2 * readings * header.has_quality
     if len(content) != expected:
@@ -106,7 +106,36 @@ def decode_block(data: bytes) -> ScanBlock:
     )
 
 
-def _compressed_part(data: bytes) -> bytes:
+def packed(magic: bytes, header: msgspec.Struct, columns: Iterable[bytes]) -> bytes:
+    """Put a header and columns together, as all kinds of blocks travel."""
+    written = msgspec.msgpack.encode(header)
+    content = b"".join([HEADER_LENGTH.pack(len(written)), written, *columns])
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    compressed = compressor.compress(content)
+    return PREFIX.pack(magic, VERSION, len(compressed)) + compressed
+
+
+def unpacked(magic: bytes, data: bytes) -> bytes:
+    """Take the packing off untrusted bytes, or raise `WireError`; what is left is bounded."""
+    return _decompress(_compressed_part(magic, data))
+
+
+def read_header(content: bytes, header_type: type[H]) -> tuple[H, int]:
+    """Read a header of some type, and where the columns begin; or raise `WireError`."""
+    if len(content) < HEADER_LENGTH.size:
+        raise WireError("malformed", "the block has no header")
+    (length,) = HEADER_LENGTH.unpack_from(content)
+    end = HEADER_LENGTH.size + length
+    if end > len(content):
+        raise WireError("malformed", "the header is longer than the block")
+    try:
+        header = msgspec.msgpack.decode(content[HEADER_LENGTH.size : end], type=header_type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError("malformed", f"the header is wrong: {error}") from error
+    return header, end
+
+
+def _compressed_part(magic: bytes, data: bytes) -> bytes:
     if len(data) > BLOCK_BYTES_MAX:
         raise WireError(
             "oversized", f"the block has {len(data)} bytes, more than {BLOCK_BYTES_MAX}"
@@ -114,7 +143,7 @@ def _compressed_part(data: bytes) -> bytes:
     if (aside := decode_unread(data)) is not None:
         said = f"the edge could not read this from {aside.source}: {aside.reason}"
         raise WireError("unread", storable(said))
-    if not data.startswith(MAGIC[: len(data)]) or not data:
+    if not data.startswith(magic[: len(data)]) or not data:
         raise WireError("malformed", "the bytes do not begin as a block does")
     if len(data) < PREFIX.size:
         raise WireError("truncated", f"the block ends after {len(data)} bytes")
@@ -140,20 +169,6 @@ def _decompress(compressed: bytes) -> bytes:
         return zstandard.ZstdDecompressor().decompress(compressed, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise WireError("malformed", f"the block cannot be unpacked: {error}") from error
-
-
-def _read_header(content: bytes) -> tuple[Header, int]:
-    if len(content) < HEADER_LENGTH.size:
-        raise WireError("malformed", "the block has no header")
-    (length,) = HEADER_LENGTH.unpack_from(content)
-    end = HEADER_LENGTH.size + length
-    if end > len(content):
-        raise WireError("malformed", "the header is longer than the block")
-    try:
-        header = msgspec.msgpack.decode(content[HEADER_LENGTH.size : end], type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError("malformed", f"the header is wrong: {error}") from error
-    return header, end
 
 
 def _read_quality(content: bytes, begin: int, header: Header) -> NDArray[np.int16]:

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 
 from edge_agent.spool import read_ledger
 from telemetry.clock import instant_us
+from telemetry.event_wire import is_event_block
 from telemetry.scan import ScanBlock
 from telemetry.wire import decode_block
 
@@ -44,7 +45,8 @@ async def balance(conn: AsyncConnection[Any], site: str, spools: Iterable[Path])
     taken: Counter[Row] = Counter()
     for spool in spools:
         for _, content in read_ledger(spool):
-            taken.update(_rows_of(decode_block(content)))
+            if not is_event_block(content):
+                taken.update(_rows_of(decode_block(content)))
     stored: Counter[Row] = Counter()
     readings = 0
     cursor = await conn.execute(STORED, (site,))

@@ -11,6 +11,7 @@ from telemetry.site_rules.calculations import calculation_findings
 from telemetry.site_rules.channels import channel_findings
 from telemetry.site_rules.conversions import conversion_findings
 from telemetry.site_rules.devices import device_findings
+from telemetry.site_rules.event_sources import event_source_findings
 from telemetry.site_rules.identities import identity_findings
 from telemetry.site_rules.limits import limit_findings
 from telemetry.site_rules.messages import message_findings
@@ -26,6 +27,7 @@ def findings(site: Site) -> Iterator[Finding]:
     yield from identity_findings(site)
     yield from source_findings(site)
     yield from message_findings(site)
+    yield from event_source_findings(site)
     yield from device_findings(site)
     yield from channel_findings(site)
     yield from conversion_findings(site)

@@ -7,7 +7,14 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from telemetry.site import Site
-from telemetry.site_rules.places import Finding, Loc, channels_of, groups_of, stations_of
+from telemetry.site_rules.places import (
+    Finding,
+    Loc,
+    channels_of,
+    event_sources_of,
+    groups_of,
+    stations_of,
+)
 
 # A site that began outside of these was mistyped; stamps before it would be let through.
 BEGAN_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,7 +26,13 @@ _ZONE_NAME: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_+-]+){1,2}")
 def identity_findings(site: Site) -> Iterator[Finding]:
     """Find ids that are used twice, and a site that does not know where or when it is."""
     yield from _repeated("channel", ((one.loc, one.channel.id) for one in channels_of(site)))
-    yield from _repeated("group", ((one.loc, one.group.id) for one in groups_of(site)))
+    yield from _repeated(
+        "group",
+        [
+            *((one.loc, one.group.id) for one in groups_of(site)),
+            *((loc, source.id) for loc, source in event_sources_of(site)),
+        ],
+    )
     yield from _repeated("station", ((loc, station.id) for loc, station in stations_of(site)))
     yield from _repeated(
         "structure", ((("structures", n), one.id) for n, one in enumerate(site.structures))

@@ -18,7 +18,7 @@ def message_findings(site: Site) -> Iterator[Finding]:
         message = place.group.message
         loc = (*place.loc, "message")
         if isinstance(message, JsonMessage):
-            yield from _json_findings(loc, message)
+            yield from json_findings(loc, message)
             yield from _field_findings(place)
         elif isinstance(message, SparkplugMessage):
             yield from _sparkplug_findings(loc, message)
@@ -33,14 +33,15 @@ def is_topic_filter(topic: str) -> bool:
     return wild_at_end and "\0" not in topic and all("+" not in one or one == "+" for one in levels)
 
 
-def _json_findings(loc: Loc, message: JsonMessage) -> Iterator[Finding]:
+def json_findings(loc: Loc, message: JsonMessage) -> Iterator[Finding]:
+    """Find what is wrong with a JSON message by itself."""
     if not is_topic_filter(message.topic):
         allowed = "+ for a whole level, # for all levels at the end"
         yield Finding((*loc, "topic"), f"{message.topic} is no topic", allowed)
     for key in ("rows", "time"):
         text = getattr(message, key)
         if text is not None:
-            yield from _path_findings((*loc, key), text)
+            yield from path_findings((*loc, key), text)
     if message.rows is not None and message.time is None:
         found = "a list of scans needs the instant of each"
         yield Finding((*loc, "rows"), found, "with the key time: a field of each row")
@@ -55,10 +56,11 @@ def _json_findings(loc: Loc, message: JsonMessage) -> Iterator[Finding]:
 def _field_findings(place: GroupPlace) -> Iterator[Finding]:
     for one in place.channels():
         if isinstance(one.channel, Channel) and one.channel.field is not None:
-            yield from _path_findings((*one.loc, "field"), one.channel.field)
+            yield from path_findings((*one.loc, "field"), one.channel.field)
 
 
-def _path_findings(loc: Loc, text: str) -> Iterator[Finding]:
+def path_findings(loc: Loc, text: str) -> Iterator[Finding]:
+    """Find a path that no field can have."""
     try:
         path_of(text)
     except PathError as error:

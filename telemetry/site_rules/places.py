@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from telemetry.site import CalculatedChannel, CalculatedGroup, Channel, ScanGroup, Site, Station
+from telemetry.site import (
+    CalculatedChannel,
+    CalculatedGroup,
+    Channel,
+    EventSource,
+    ScanGroup,
+    Site,
+    Station,
+)
 
 Loc = tuple[str | int, ...]
 
@@ -63,3 +71,10 @@ def channels_of(site: Site) -> Iterator[ChannelPlace]:
     """All channels, measured and calculated, in the order of the file."""
     for place in groups_of(site):
         yield from place.channels()
+
+
+def event_sources_of(site: Site) -> Iterator[tuple[Loc, EventSource]]:
+    """All sources of events, in the order of the file."""
+    for loc, station in stations_of(site):
+        for n, source in enumerate(station.event_sources):
+            yield (*loc, "event_sources", n), source

@@ -14,7 +14,7 @@ with_atheris = pytest.mark.skipif(NOT_HERE is not None, reason=NOT_HERE or "")
 READERS = {
     "site_file", "mapping_file", "device_profile", "json_message", "submission", "sparkplug",
     "logger_file", "wire_block", "frames", "sealed", "modbus_reply", "registers", "formula",
-    "api_inputs", "enrolment", "broker_topics", "judged_block",
+    "api_inputs", "enrolment", "broker_topics", "judged_block", "event_block", "event_message",
 }  # fmt: skip
 
 

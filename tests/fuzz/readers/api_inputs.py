@@ -10,6 +10,7 @@ from fuzz.target import Change, Target, check_sentence
 from pydantic import ValidationError
 
 from api.errors import sentence_of
+from api.event_views import EventsQuery
 from api.live_client import Wish
 from api.live_site import cursor_text
 from api.readings_views import ReadingsInput, ScansInput
@@ -31,6 +32,7 @@ EXAMPLES: list[tuple[type[Input], Any]] = [
     (AcknowledgementInput, {"occurrence": "o", "person": "Ada", "comment": "c", "number": 3}),
     (HistoryQuery, {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00+08:00"}),
     (AlarmsQuery, {"state": ["unacknowledged"], "level": ["red"], "open": True, "limit": 5}),
+    (EventsQuery, {"kind": "blast", "source": "s", "limit": 5, "cursor": "MS9hL2I="}),
     (JournalQuery, {"after": 3, "limit": 2}),
     (OccurrenceQuery, {"occurrence": "o"}),
     (ExportQuery, {"channel": ["pond"], "from": "2026-01-01T00:00:00Z", "format": "csv"}),
