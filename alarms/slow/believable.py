@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alarms.seismic.following import event_rules
 from alarms.slow.rules import compile_slow_rules
 from alarms.transition import AlarmKind
 from telemetry.plan import SitePlan
@@ -29,10 +30,20 @@ class Believable:
 
 
 def believable_rules(plan: SitePlan) -> Mapping[tuple[str, str], Believable]:
-    """Find them by subject (a channel's key) and rule."""
-    return {
+    """Find them by subject (the key of a channel, or of a source of events) and rule."""
+    of_channels = {
         (plan.channels[rule.channel].key, rule.key): Believable(
             rule.kind, plan.channels[rule.channel].structure.id, rule.levels
         )
         for rule in compile_slow_rules(plan).rules
     }
+    of_events = {
+        (source.key, key): Believable(
+            AlarmKind.PROCESS,
+            source.structure.id,
+            (rule.levels.blue, rule.levels.yellow, rule.levels.orange, rule.levels.red),
+        )
+        for source in plan.event_sources
+        for key, rule in event_rules(source)
+    }
+    return of_channels | of_events
