@@ -111,13 +111,15 @@ def level_word(level: int) -> Any:  # noqa: ANN401 - a Literal that pydantic che
 
 def _view(record: SiteRecord, row: Row, freshness: FreshnessBySubject) -> AlarmView:
     channel = record.plan.channel_by_key.get(row[4])
+    source = record.plan.event_source_by_key.get(row[4])
+    of_events = None if source is None else source.source.name
     return AlarmView(
         site=record.key,
         occurrence=row[1],
         kind=row[2],
         structure=row[3],
         channel=row[4],
-        channel_name=None if channel is None else channel.channel.name,
+        channel_name=of_events if channel is None else channel.channel.name,
         rule=row[5],
         state=row[6],
         level=level_word(row[7]),

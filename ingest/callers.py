@@ -114,7 +114,7 @@ async def _open_stream(
     desk = next((one for one in desks if one.key == hello.site), None)
     if desk is None:
         raise StreamRefusedError("wrong_site", f"this centre does not own site '{hello.site}'")
-    if not desk.plan.groups_of_edge(hello.edge):
+    if hello.edge not in desk.plan.structures_by_edge:
         raise StreamRefusedError(
             "wrong_site", f"the site file of '{hello.site}' has no bus for an edge '{hello.edge}'"
         )

@@ -96,11 +96,9 @@ class CertificateWatch:
 def _of_edges(desk: SiteDesk, edges: Sequence[EdgeCertificate]) -> list[Watched]:
     found = []
     for one in edges:
-        groups = desk.plan.groups_of_edge(one.edge)
-        if one.site != desk.key or not groups:
+        if one.site != desk.key or one.edge not in desk.plan.structures_by_edge:
             continue
-        structures = {group.structure.id for group in groups}
-        structure = structures.pop() if len(structures) == 1 else None
+        structure = desk.plan.structure_of_edge(one.edge)
         found.append(Watched(one.edge, EDGE_CERTIFICATE, structure, one.serial, one.ends_us))
     return found
 

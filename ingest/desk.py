@@ -195,8 +195,8 @@ def open_desk(
         engine=SiteEngine(plan),
         ticks=TickSchedule(plan),
         hearing=Hearing.begin(
-            period_s=np.array([group.group.period_s for group in plan.groups]),
-            measured=np.array([not group.calculated for group in plan.groups]),
+            period_s=np.array([group.group.period_s for group in plan.groups], np.float64),
+            measured=np.array([not group.calculated for group in plan.groups], np.bool_),
             now_s=now_s,
         ),
         known_edges=known_edges,

@@ -74,7 +74,7 @@ async def _check_edge(conn: AsyncConnection, site: str, edge: str) -> None:
             plan = plan_of(read_site_text(document, f"{key}, version {version}"))
         except SiteFileError:  # Written by a newer Groundwatch; the centre looks again.
             return
-        if not plan.groups_of_edge(edge):
+        if edge not in plan.structures_by_edge:
             known = sorted({bus.edge for bus in plan.site.buses})
             raise AccessError(f"Site '{site}' has no edge '{edge}', but {', '.join(known)}.")
         return

@@ -162,7 +162,7 @@ class Enrolment:
 
     def _desk_of(self, code: EnrolmentCode) -> SiteDesk:
         for desk in self.desks:
-            if desk.key == code.site and desk.plan.groups_of_edge(code.edge):
+            if desk.key == code.site and code.edge in desk.plan.structures_by_edge:
                 return desk
         raise DeclinedError(
             "wrong_edge",

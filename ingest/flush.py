@@ -19,6 +19,7 @@ from alarms.transition import (
 )
 from historian import actions
 from historian.beliefs import BELIEFS_AT_ONCE, take_beliefs, waiting_beliefs
+from historian.events import EventOutcome
 from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
 from historian.streams import (
@@ -31,7 +32,6 @@ from historian.submissions import SubmissionOutcome
 from historian.writer import (
     Checkpoint,
     InputWrite,
-    QuarantineWrite,
     ScanOutcome,
     begin_flush,
     unstored_inputs,
@@ -41,14 +41,10 @@ from historian.writer import (
     write_scans,
 )
 from ingest.desk import SiteDesk
+from ingest.event_storing import store_events
 from ingest.newest_scans import write_newest
-from ingest.preparation import (
-    IMPLAUSIBLE_CLOCK,
-    IMPLAUSIBLE_CLOCK_TOLD,
-    GoodBlock,
-    Prepared,
-    RefusedBlock,
-)
+from ingest.preparation import GoodBlock, Prepared, RefusedBlock
+from ingest.quarantining import quarantined_in
 from ingest.screened import as_screened
 from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
 from ingest.submissions import decide_submissions
@@ -66,6 +62,7 @@ class Written:
 
     flush_id: int
     scans: ScanOutcome
+    events: EventOutcome
     readings: int  # Measured ones in the rows that it added.
     refused: tuple[RefusedBlock, ...]  # In quarantine, repeated blocks among them.
     numbered: tuple[tuple[int, Transition], ...]
@@ -94,13 +91,13 @@ async def write_flush(
     laid, beliefs = desk.beliefs_laid, await _take_beliefs(conn, desk, flush_id)
     outcome = _step(desk, prepared, acknowledgements, beliefs)
     prepared = as_screened(prepared, outcome.screened)
+    events = await store_events(conn, desk, prepared, flush_id)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
     await _write_streams(conn, desk, prepared, kept, flush_id)
     inputs = [*_inputs(desk, acknowledgements, prepared, beliefs), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
-    refused = (*prepared.refused, *kept)
-    await write_quarantine(conn, site_id, [*_refused(refused), *_quarantined(prepared)])
+    await write_quarantine(conn, site_id, quarantined_in(prepared, kept))
     await write_newest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
     outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
@@ -110,8 +107,9 @@ async def write_flush(
     return Written(
         flush_id=flush_id,
         scans=stored,
+        events=events,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
-        refused=refused,
+        refused=(*prepared.refused, *kept),
         numbered=numbered,
         checkpoint=checkpoint,
         outcomes=outcomes,
@@ -249,7 +247,7 @@ async def _write_streams(
         return
     received = [
         *((one.arrival, one.event, desk.ids.group_ids[one.judged.group]) for one in prepared.good),
-        *((one.arrival, one.event, None) for one in prepared.refused),
+        *((one.arrival, one.event, None) for one in prepared.without_group),
         # The number of a block that differs stays with the one that it stands for.
         *((one.arrival, one.event, None) for one in kept if one.reason == FOUND_AGAIN),
     ]
@@ -300,38 +298,6 @@ def _inputs(
             for block in prepared.good
             for write in _wild(desk, block)
         ),
-    ]
-
-
-def _refused(refused: Sequence[RefusedBlock]) -> list[QuarantineWrite]:
-    return [
-        QuarantineWrite(
-            received_us=block.arrival.received_us,
-            edge=block.arrival.stream.edge,
-            stream_id=block.arrival.stream.stream_id,
-            seq=block.event.seq,
-            reason=block.reason,
-            message=block.message,
-            content=block.event.content,
-        )
-        for block in refused
-    ]
-
-
-def _quarantined(prepared: Prepared) -> list[QuarantineWrite]:
-    """Keep scans with impossible stamps whole, as a block of their own."""
-    return [
-        QuarantineWrite(
-            received_us=block.arrival.received_us,
-            edge=block.arrival.stream.edge,
-            stream_id=block.arrival.stream.stream_id,
-            seq=block.event.seq,
-            reason=IMPLAUSIBLE_CLOCK,
-            message=IMPLAUSIBLE_CLOCK_TOLD,
-            content=block.event.content,
-        )
-        for block in prepared.good
-        if block.judged.wild.any()
     ]
 
 

@@ -3,14 +3,15 @@
 Pure: what the centre knows about the site is handed in, and so is the time of receipt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.stamps import JudgedStamps, Receipt, StampState, judge_stamps
+from telemetry.event import EventBlock
 from telemetry.plan import GroupPlan, SitePlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans, ScanBlock, as_wide_as
@@ -18,6 +19,7 @@ from telemetry.wire import WireError, decode_block
 
 Floats = NDArray[np.float64]
 Qualities = NDArray[np.int16]
+B = TypeVar("B", ScanBlock, EventBlock)
 
 
 class Converter(Protocol):
@@ -98,10 +100,10 @@ def with_qualities(judged: JudgedBlock, seen: Qualities) -> JudgedBlock:
     return replace(judged, judged=replace(one, quality=quality))
 
 
-def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[ScanBlock, GroupPlan]:
-    """Decode a block and find its group; raise BlockRefusedError with the reason."""
+def read_of_site(content: bytes, decode: Callable[[bytes], B], known: SiteKnowledge) -> B:
+    """Decode a block of the site that the line is for; raise BlockRefusedError with the reason."""
     try:
-        block = decode_block(content)
+        block = decode(content)
     except WireError as error:
         raise BlockRefusedError(error.reason, error.message) from error
     site = known.plan.site.site
@@ -109,6 +111,13 @@ def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[Scan
         raise BlockRefusedError(
             "wrong_site", f"the block is of site '{block.site}', but the line is for '{site}'"
         )
+    return block
+
+
+def read_block(content: bytes, *, edge: str, known: SiteKnowledge) -> tuple[ScanBlock, GroupPlan]:
+    """Decode a block and find its group; raise BlockRefusedError with the reason."""
+    block = read_of_site(content, decode_block, known)
+    site = block.site
     group = known.plan.group_by_key.get(block.group)
     if group is None or group.calculated:
         raise BlockRefusedError(

@@ -14,6 +14,8 @@ from historian import actions
 from historian.connection import connect
 from historian.quarantine import QuarantineRow, find_quarantined, read_quarantined
 from telemetry.clock import MachineClock, instant_at, real_monotonic_s
+from telemetry.event import EventBlock
+from telemetry.event_wire import decode_events, is_event_block
 from telemetry.wire import WireError, decode_block
 
 DECIDED_WITHIN_S = 20.0
@@ -112,6 +114,8 @@ def _line(row: QuarantineRow) -> str:
 
 def _said_by(content: bytes) -> list[str]:
     try:
+        if is_event_block(content):
+            return _said_by_events(decode_events(content))
         block = decode_block(content)
     except WireError as error:
         return [f"Its bytes are no block: {error.message}."]
@@ -120,6 +124,14 @@ def _said_by(content: bytes) -> list[str]:
     return [
         f"It says: site {block.site}, scan group {block.group}, layout {block.layout}, "
         f"{scans} scans of {slots} slots, stamped {_written(first)} to {_written(last)}.",
+    ]
+
+
+def _said_by_events(block: EventBlock) -> list[str]:
+    first, last = int(block.sampled_us.min()), int(block.sampled_us.max())
+    return [
+        f"It says: site {block.site}, event source {block.source}, {len(block)} events of the kind "
+        f"{block.kind}, stamped {_written(first)} to {_written(last)}.",
     ]
 
 

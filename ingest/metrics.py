@@ -27,6 +27,9 @@ LATE = Counter(
     ["site"],
 )
 CONFLICTS = Counter("groundwatch_scans_conflicting", "Scans unlike a stored one.", ["site"])
+EVENTS = Counter(
+    "groundwatch_events", "Events that came, by whether they were stored.", ["site", "outcome"]
+)
 BLOCKS_QUARANTINED = Counter(
     "groundwatch_blocks_quarantined", "Blocks put into quarantine, by reason.", ["site", "reason"]
 )

@@ -48,7 +48,9 @@ async def _desk_of(conn: AsyncConnection, plan: SitePlan, ids: SiteIds) -> SiteD
     cursor = await conn.execute(EDGES_KNOWN, [site_id])
     # One that has left the file is refused when it calls: nobody is to wait for it.
     edges = {
-        (plan.site.site, edge) for (edge,) in await cursor.fetchall() if plan.groups_of_edge(edge)
+        (plan.site.site, edge)
+        for (edge,) in await cursor.fetchall()
+        if edge in plan.structures_by_edge
     }
     return open_desk(
         plan,

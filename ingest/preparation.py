@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from alarms.transition import Happening, Silence, Tick
 from historian.partition import FIRST_MONDAY_US, WEEK_US
 from ingest.desk import Complaints, SiteDesk
+from ingest.event_judging import JudgedEvents, judge_events
 from ingest.inbox import Arrival
 from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
 from ingest.stamps import Receipt
+from telemetry.event_wire import is_event_block
 from telemetry.scan import JudgedScans, joined
 from telemetry.uplink import BlockReceived, LostDeclared, Repeated
 
@@ -42,6 +44,15 @@ class GoodBlock:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GoodEvents:
+    """A block of events that can be stored."""
+
+    arrival: Arrival
+    event: BlockReceived
+    judged: JudgedEvents
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RefusedBlock:
     """A block that goes to quarantine."""
 
@@ -57,6 +68,7 @@ class Prepared:
 
     arrivals: tuple[Arrival, ...]
     good: tuple[GoodBlock, ...] = ()
+    events: tuple[GoodEvents, ...] = ()
     refused: tuple[RefusedBlock, ...] = ()
     lost: tuple[tuple[Arrival, LostDeclared], ...] = ()
     repeated: tuple[tuple[Arrival, Repeated], ...] = ()
@@ -72,6 +84,17 @@ class Prepared:
     def empty(self) -> bool:
         """Whether there is nothing to record."""
         return not (self.arrivals or self.silences or self.notices or self.ticks)
+
+    @property
+    def without_group(self) -> tuple[GoodEvents | RefusedBlock, ...]:
+        """Blocks that are of no scan group, or of nobody knows which."""
+        return (*self.events, *self.refused)
+
+    @property
+    def with_wild(self) -> tuple[GoodBlock | GoodEvents, ...]:
+        """Blocks with stamps that no table may hold."""
+        blocks: tuple[GoodBlock | GoodEvents, ...] = (*self.good, *self.events)
+        return tuple(one for one in blocks if one.judged.wild.any())
 
     @property
     def readings(self) -> int:
@@ -101,12 +124,12 @@ def prepare(
     condemned: Arrival | None = None,  # A block that the store or the engine could not take.
 ) -> Prepared:
     """Judge a site's arrivals, and find what is due without them; moves the desk's stamps on."""
-    good, refused = _judge(desk, arrivals, condemned)
+    good, events, refused = _judge(desk, arrivals, condemned)
     scans = _in_recorded_order(good)
     complaints = desk.complaints.copy()
     notices = tuple(desk.notices)
     found = _happenings(
-        desk, good, refused, _of_kind(arrivals, LostDeclared), complaints=complaints
+        desk, [*good, *events], refused, _of_kind(arrivals, LostDeclared), complaints=complaints
     )
     desk.hearing.listen(now_s)
     for block in good:
@@ -119,6 +142,7 @@ def prepare(
     return Prepared(
         arrivals=tuple(arrivals),
         good=tuple(good),
+        events=tuple(events),
         refused=tuple(refused),
         lost=_of_kind(arrivals, LostDeclared),
         repeated=_of_kind(arrivals, Repeated),
@@ -137,15 +161,23 @@ def _of_kind(arrivals: Iterable[Arrival], kind: type[E]) -> tuple[tuple[Arrival,
 
 def _judge(
     desk: SiteDesk, arrivals: Sequence[Arrival], condemned: Arrival | None
-) -> tuple[list[GoodBlock], list[RefusedBlock]]:
+) -> tuple[list[GoodBlock], list[GoodEvents], list[RefusedBlock]]:
     good: list[GoodBlock] = []
+    events: list[GoodEvents] = []
     refused: list[RefusedBlock] = []
     rows: Counter[tuple[int, int, int]] = Counter()
     for arrival, event in ((one, block) for one in arrivals for block in one.blocks):
         if arrival is condemned:
             refused.append(RefusedBlock(arrival, event, "not_storable", CONDEMNED))
             continue
+        receipt = Receipt(arrival.stream.stream_id, arrival.received_us, desk.known.began_us)
         try:
+            if is_event_block(event.content):
+                judged_events = judge_events(
+                    event.content, edge=arrival.stream.edge, known=desk.known, receipt=receipt
+                )
+                events.append(GoodEvents(arrival, event, judged_events))
+                continue
             block, group = read_block(event.content, edge=arrival.stream.edge, known=desk.known)
         except BlockRefusedError as error:
             refused.append(RefusedBlock(arrival, event, error.reason, error.message))
@@ -154,7 +186,7 @@ def _judge(
             block,
             group,
             converter=desk.known.converters[group.index],
-            receipt=Receipt(arrival.stream.stream_id, arrival.received_us, desk.known.began_us),
+            receipt=receipt,
             stamps=desk.stamps[group.index],
             repeated=desk.repetitions.get((arrival.stream.stream_id, event.seq)),
         )
@@ -164,7 +196,7 @@ def _judge(
             place = (arrival.stream.stream_id, event.seq, group.index)
             first_row, rows[place] = rows[place], rows[place] + len(block.sampled_us)
         good.append(GoodBlock(arrival, event, judged, first_row))
-    return good, refused
+    return good, events, refused
 
 
 def _in_recorded_order(good: Sequence[GoodBlock]) -> tuple[JudgedScans, ...]:
@@ -203,7 +235,7 @@ def _silences(desk: SiteDesk, silent: NDArray[np.bool_], now_us: int) -> tuple[S
 
 def _happenings(
     desk: SiteDesk,
-    good: Sequence[GoodBlock],
+    good: Sequence[GoodBlock | GoodEvents],
     refused: Sequence[RefusedBlock],
     lost: Sequence[tuple[Arrival, LostDeclared]],
     *,
@@ -225,29 +257,40 @@ def _happenings(
     for one in good:
         if not one.judged.wild.any():
             continue
-        group = desk.plan.groups[one.judged.group]
-        stamp_us = int(one.judged.judged.sampled_us[one.judged.wild][0])
-        if complaints.may_tell(group.key, IMPLAUSIBLE_CLOCK, one.arrival.received_us):
+        subject, structure, stamps_us, counted = _told_of_wild(desk, one)
+        if complaints.may_tell(subject, IMPLAUSIBLE_CLOCK, one.arrival.received_us):
             found.append(
                 Happening(
-                    subject=group.key,
+                    subject=subject,
                     rule=IMPLAUSIBLE_CLOCK,
-                    structure=group.structure.id,
+                    structure=structure,
                     at_us=one.arrival.received_us,
-                    detail={"stamp_us": stamp_us, "scans": int(one.judged.wild.sum())},
+                    detail={"stamp_us": int(stamps_us[0]), counted: len(stamps_us)},
                 )
             )
     return tuple(found)
 
 
+def _told_of_wild(
+    desk: SiteDesk, one: GoodBlock | GoodEvents
+) -> tuple[str, str, NDArray[np.int64], str]:
+    """Whose stamps can't be meant, in which structure, which they are, and what they are of."""
+    if isinstance(one, GoodEvents):
+        source = one.judged.source
+        stamps_us = one.judged.block.sampled_us[one.judged.wild]
+        return source.key, source.structure.id, stamps_us, "events"
+    group = desk.plan.groups[one.judged.group]
+    stamps_us = one.judged.judged.sampled_us[one.judged.wild]
+    return group.key, group.structure.id, stamps_us, "scans"
+
+
 def about_edge(desk: SiteDesk, arrival: Arrival, rule: str, detail: dict[str, object]) -> Happening:
     """Say that something happened to an edge; its structure, if all its groups are of one."""
     edge = arrival.stream.edge
-    structures = {group.structure.id for group in desk.plan.groups_of_edge(edge)}
     return Happening(
         subject=edge,
         rule=rule,
-        structure=structures.pop() if len(structures) == 1 else None,
+        structure=desk.plan.structure_of_edge(edge),
         at_us=arrival.received_us,
         detail=detail,
     )

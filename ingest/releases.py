@@ -17,16 +17,19 @@ from alarms.transition import Decision
 from historian import actions
 from historian.quarantine import QuarantineRow, forget_quarantined, read_quarantined
 from ingest.desk import SiteDesk
+from ingest.event_judging import judge_events
 from ingest.flush import Written, write_flush
 from ingest.inbox import Arrival, Stream
 from ingest.judging import BlockRefusedError, judge_block, read_block
-from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, Prepared
+from ingest.preparation import IMPLAUSIBLE_CLOCK, GoodBlock, GoodEvents, Prepared
 from ingest.room import Room
 from ingest.settlement import settle
 from ingest.stamps import Receipt
+from telemetry.event_wire import is_event_block
 from telemetry.ranges import RangeSet
 from telemetry.uplink import BlockReceived
 
+NOT_MEANT = "its stamps can't be meant, so no table may hold them"
 TOLD = "select pg_notify('groundwatch', 'flush')"
 
 
@@ -90,14 +93,14 @@ def in_short(error: Exception) -> str:
 
 def _prepared(desk: SiteDesk, row: QuarantineRow) -> Prepared:
     """Judge a block as of its receipt; moves the desk's stamps on."""
+    if is_event_block(row.content):
+        return _prepared_events(desk, row)
     block, group = read_block(row.content, edge=row.edge, known=desk.known)
     stream_id = -1 if row.stream_id is None else row.stream_id
     receipt = Receipt(stream_id, row.received_us, desk.known.began_us)
     if any(receipt.is_wild(stamp_us) for stamp_us in block.sampled_us.tolist()):
         raise BlockRefusedError(
-            IMPLAUSIBLE_CLOCK,
-            "its stamps can't be meant, so no table may hold them; the readings were judged when "
-            "they came",
+            IMPLAUSIBLE_CLOCK, NOT_MEANT + "; the readings were judged when they came"
         )
     judged = judge_block(
         block,
@@ -109,10 +112,7 @@ def _prepared(desk: SiteDesk, row: QuarantineRow) -> Prepared:
         repeated=np.ones(len(block.sampled_us), np.bool_),
     )
     desk.stamps[group.index] = judged.stamps
-    event = BlockReceived(row.seq or 0, row.content, b"")
-    # A stream apart: the edge's own has been told of this number long ago.
-    stream = Stream(desk.key, row.edge, UUID(int=0), stream_id, RangeSet())
-    arrival = Arrival(stream, event, row.received_us, float("-inf"))
+    arrival, event = _arrival(desk, row)
     scans = () if judged.is_late else (judged.seen,)
     nobody = np.zeros(len(desk.plan.groups), np.bool_)
     return Prepared(
@@ -123,3 +123,26 @@ def _prepared(desk: SiteDesk, row: QuarantineRow) -> Prepared:
         complaints=desk.complaints,
         is_release=True,
     )
+
+
+def _prepared_events(desk: SiteDesk, row: QuarantineRow) -> Prepared:
+    """Judge a block of events as of its receipt: those that are known already are passed over."""
+    arrival, event = _arrival(desk, row)
+    receipt = Receipt(arrival.stream.stream_id, row.received_us, desk.known.began_us)
+    judged = judge_events(row.content, edge=row.edge, known=desk.known, receipt=receipt)
+    if judged.wild.any():
+        raise BlockRefusedError(IMPLAUSIBLE_CLOCK, NOT_MEANT)
+    return Prepared(
+        arrivals=(),
+        events=(GoodEvents(arrival, event, judged),),
+        complaints=desk.complaints,
+        is_release=True,
+    )
+
+
+def _arrival(desk: SiteDesk, row: QuarantineRow) -> tuple[Arrival, BlockReceived]:
+    """The block as it came, in a stream apart: the edge's own was told of its number long ago."""
+    event = BlockReceived(row.seq or 0, row.content, b"")
+    stream_id = -1 if row.stream_id is None else row.stream_id
+    stream = Stream(desk.key, row.edge, UUID(int=0), stream_id, RangeSet())
+    return Arrival(stream, event, row.received_us, float("-inf")), event

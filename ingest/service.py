@@ -28,6 +28,7 @@ from ingest.certificate_watch import CertificateWatch
 from ingest.conversation import LineParts
 from ingest.desk import SiteDesk
 from ingest.encryption import Encryption, watch_files
+from ingest.event_tier import EventTier
 from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
 from ingest.opening import open_read_site
@@ -113,6 +114,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         beside = [
             listen_for_actions(settings.dsn, pipeline),
             SlowTier(settings.dsn, desks, clock, pipeline.wake_for_belief).run(),
+            EventTier(settings.dsn, desks, clock, pipeline.wake_for_belief).run(),
             *_watching(settings, pool, desks, clock, identity),
             *_over_broker(settings, parts, desks, pool),
         ]

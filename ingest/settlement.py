@@ -30,8 +30,11 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
         )
         if block.arrival.stream.line is not None:
             block.arrival.stream.line.tell(rejection(block.event.seq, block.reason, block.message))
-    wild = sum(bool(block.judged.wild.any()) for block in prepared.good)
+    wild = len(prepared.with_wild)
     metrics.BLOCKS_QUARANTINED.labels(desk.key, IMPLAUSIBLE_CLOCK).inc(wild)
+    metrics.EVENTS.labels(desk.key, "new").inc(written.events.new)
+    metrics.EVENTS.labels(desk.key, "revised").inc(written.events.revised)
+    metrics.EVENTS.labels(desk.key, "repeated").inc(written.events.repeated)
     by_stream: dict[int, list[Arrival]] = {}
     for arrival in prepared.arrivals:
         by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)
