@@ -14,8 +14,9 @@ from typing import Final
 import aiomqtt
 
 from simulators.device_server import site_of
+from simulators.event_messages import EventfulPublisher
 from simulators.field import Unit, units_of
-from simulators.messages import JsonPublisher, Published, Publisher, SparkplugPublisher
+from simulators.messages import Published, Publisher, SparkplugPublisher
 from simulators.mqtt_site import node_of
 from simulators.scenario import Scenario, ScenarioError, read_scenario
 from simulators.settings import DeviceSettings, MqttDeviceSettings
@@ -71,7 +72,7 @@ async def _run(settings: MqttDeviceSettings, scenario: Scenario) -> int:
     publisher: Publisher = (
         SparkplugPublisher(node_of(f"{settings.device}-bus"), units)
         if settings.sparkplug
-        else JsonPublisher(site.site, units)
+        else EventfulPublisher(site.site, units, scenario, settings.seed)
     )
     device = MqttDevice(units, publisher, host=settings.host, port=settings.port)
     asked = asyncio.create_task(until_asked_to_stop(settings.supervised))

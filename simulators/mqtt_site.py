@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from simulators.event_site import EVENT_SOURCE, MICROSEISMIC_CHANNEL, event_source
 from telemetry.site import Site
 
 TOPIC = "groundwatch/{site}/{group}"
@@ -35,6 +36,10 @@ def mqtt_site_text(
             for group in station["scan_groups"]:
                 if group["bus"] in names:
                     _publish(group, site.site, sparkplug=sparkplug)
+                    if not sparkplug and _counts_events(group):
+                        topic = topic_of(site.site, EVENT_SOURCE)
+                        source = event_source(topic, TIME_FIELD, group["bus"])
+                        station["event_sources"] = [source]
     return json.dumps(tree, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -59,6 +64,10 @@ def _publish(group: dict[str, Any], site: str, *, sparkplug: bool) -> None:
     for channel in group["channels"]:
         del channel["register"]
         channel["field"] = channel["id"]
+
+
+def _counts_events(group: dict[str, Any]) -> bool:
+    return any(channel["id"] == MICROSEISMIC_CHANNEL for channel in group["channels"])
 
 
 def node_of(bus: str) -> str:

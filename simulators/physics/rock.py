@@ -73,6 +73,14 @@ class Seismicity:
 
     def minutes(self, number: NDArray[np.int64]) -> Catalogue:
         """Catalogue of some minutes since the scenario's beginning, by their numbers."""
+        magnitude = self.magnitudes(number)
+        count = np.sum(~np.isnan(magnitude), axis=1)
+        energy = np.where(np.isnan(magnitude), 0.0, 10.0 ** (1.5 * magnitude + 4.8))
+        top = np.fmax.reduce(magnitude, axis=1, initial=NO_EVENT_MAGNITUDE)
+        return self._with_burst(number, Catalogue(count, energy.sum(axis=1), top))
+
+    def magnitudes(self, number: NDArray[np.int64]) -> Floats:
+        """Magnitudes of the events of some minutes [minute, event], NaN where there are fewer."""
         middle_s: Floats = (number.astype(np.float64) + 0.5) * MINUTE_S
         rate: Floats = np.full(len(number), self.rate_per_minute)
         largest: Floats = np.full(len(number), self.largest_magnitude)
@@ -81,13 +89,9 @@ class Seismicity:
             after = np.where(middle_s >= self.burst.bursts_s, 1.0, 0.0)
             largest = largest + 1.4 * self.burst.approach(middle_s) ** 2 + after
         count = poisson(key_of(self.seed, "events"), number, rate)
-        count = np.minimum(count, EVENTS_OF_A_MINUTE_MAX)
-        magnitude = self._magnitudes(number, count, largest)
-        energy = np.where(np.isnan(magnitude), 0.0, 10.0 ** (1.5 * magnitude + 4.8))
-        top = np.fmax.reduce(magnitude, axis=1, initial=NO_EVENT_MAGNITUDE)
-        return self._with_burst(number, Catalogue(count, energy.sum(axis=1), top))
+        return self._drawn(number, np.minimum(count, EVENTS_OF_A_MINUTE_MAX), largest)
 
-    def _magnitudes(
+    def _drawn(
         self, number: NDArray[np.int64], count: NDArray[np.int64], largest: Floats
     ) -> Floats:
         """Magnitudes of every minute's events [minute, event], NaN where there are fewer."""
