@@ -15,6 +15,7 @@ from api.routes import (
     alarms,
     description,
     edges,
+    events,
     export,
     forecasts,
     health,
@@ -44,6 +45,20 @@ ROOMS = (
 )
 
 log = structlog.get_logger(__name__)
+
+ROOMS = (
+    health,
+    session,
+    sites,
+    history,
+    events,
+    export,
+    alarms,
+    edges,
+    readings,
+    live,
+    description,
+)
 
 
 def create_application(

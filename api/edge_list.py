@@ -62,7 +62,7 @@ OTHER_EDGES = """
 
 async def read_edges(conn: AsyncConnection[Any], record: SiteRecord) -> list[EdgeView]:
     """List the edges of the site file, and others that still have a valid token."""
-    edges = {group.edge for group in record.plan.groups if group.edge is not None}
+    edges = set(record.plan.structures_by_edge)
     edges |= {edge for (edge,) in await (await conn.execute(OTHER_EDGES, [record.key])).fetchall()}
     about = {
         "edges": sorted(edges),

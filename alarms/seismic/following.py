@@ -14,15 +14,15 @@ from alarms.seismic.answers import EventJudgement
 from alarms.seismic.catalogue import NO_EVENTS, Catalogue, WatchedEvents
 from alarms.seismic.judging import EventWatch, begin_watch, judge_events, rule_key, take_events
 from alarms.transition import Belief
-from telemetry.event_rules import EventDetector
+from telemetry.event_rules import BValueRule, EventDetector
 from telemetry.plan import EventSourcePlan
 from telemetry.site import EventSource, Level
 
 UNITS: Final[Mapping[str, str]] = {
     "event_rate": "σ",
     "energy_rate": "σ",
-    "b_value": "1",
-    "energy_index": "decades",
+    "b_value": "",
+    "energy_index": "log₁₀",
     "reentry": "×",
 }
 
@@ -128,6 +128,7 @@ def belief_of(
         at_us=at_us,
         evidence={
             "method": rule.method,
+            "direction": "low" if isinstance(rule, BValueRule) else "high",
             "figure": found.statistic,
             "figure_unit": UNITS[rule.method],
             "window_s": rule.window_h * 3600.0,

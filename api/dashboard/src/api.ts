@@ -2,6 +2,7 @@
 
 import type { Forecast, ForecastDetail } from "./forecasts";
 import type { Alarm, Channel, History, Latest, Site, Trend } from "./model";
+import { type EventPage, eventPageOf } from "./events";
 import {
   type AlarmPage,
   alarmOf,
@@ -129,6 +130,11 @@ export async function trends(site: string, channel: string): Promise<Trend[]> {
   const query = new URLSearchParams({ channel });
   const json = (await ask(`${at(site)}/trends?${query}`)) as { trends?: unknown };
   return listOf(json.trends, trendOf);
+}
+
+/** The newest events of the last week, and who tells of them. */
+export async function events(site: string): Promise<EventPage> {
+  return eventPageOf(await ask(`${at(site)}/events?limit=500`));
 }
 
 export interface Acknowledgement {

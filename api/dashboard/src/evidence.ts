@@ -1,5 +1,6 @@
 // What an alarm rests on, in a line that an operator reads: the value, the bound, the source.
 
+import { eventRuleText } from "./event_words";
 import { boundText, dateText, numberText, spanText, valueText, withUnit } from "./format";
 import type { Alarm, Channel } from "./model";
 import { qualityName, say, spelled } from "./words";
@@ -27,6 +28,8 @@ export function ruleText(alarm: Alarm): string {
   if (method !== null && method in say().trends) {
     return trendText(method, numberIn(alarm, "window_s"), isLow(alarm));
   }
+  const ofEvents = eventRuleText(alarm.rule);
+  if (ofEvents !== null) return ofEvents;
   const [, base = alarm.rule, number] = /^(.*?)(?:_(\d+))?$/.exec(alarm.rule) ?? [];
   if (base.startsWith("rate_")) {
     const window = spanText(numberIn(alarm, "window_s") ?? Number(number ?? 3600));

@@ -13,6 +13,7 @@ import {
 } from "../src/alarm_list";
 import { verticalRange } from "../src/chart/scale";
 import { append, gapsOf, joinTail, type Series, seriesOf } from "../src/chart/series";
+import { eventPageOf } from "../src/events";
 import { retryDelayMs } from "../src/live";
 import type { Alarm, Latest, Limit } from "../src/model";
 import { keyChannels } from "../src/key_channels";
@@ -340,4 +341,47 @@ test("a certificate that ends soon is told with its date, tried codes with their
   assert.ok(/^ends .*2026/.test(evidenceText(ends, undefined) ?? ""));
   const tried = alarm({ rule: "enrolment_refused", evidence: { wrong_codes: 5, address: "10.0.0.7" } });
   assert.equal(evidenceText(tried, undefined), "5 wrong codes, last from 10.0.0.7");
+});
+
+test("events are read with what their detectors say, and rules of events have words", async () => {
+  pretendCentre();
+  const { attributesText, eventRuleText } = await import("../src/event_words");
+  const page = eventPageOf({
+    sources: [{ source: "network", kind: "seismic", name: null, structure: "mine" }],
+    answers: [{ source: "network", rule: "b_value_72", answer: "too_few", figure: null }],
+    events: [
+      {
+        event: "network/e1",
+        source: "network",
+        kind: "seismic",
+        revision: 1,
+        at: "2025-07-01T00:00:00Z",
+        attributes: { magnitude: 1.5, energy_j: 123456, note: "near the face" },
+      },
+    ],
+    cursor: null,
+  });
+  assert.equal(page.isAll, true);
+  const [one] = page.events;
+  assert.equal(one!.atMs, Date.parse("2025-07-01T00:00:00Z"));
+  assert.ok(/1\.2e5.J, .*near the face/.test(attributesText(one!)));
+  assert.ok(/15/.test(eventRuleText("event_rate_0.25") ?? ""));
+  assert.equal(eventRuleText("rate_high_3600"), null);
+  assert.deepEqual(eventPageOf(null).events, []);
+});
+
+test("the alarm of a detector of events says its figure and its bound", async () => {
+  pretendCentre();
+  const { evidenceText, ruleText } = await import("../src/evidence");
+  const rate = alarm({
+    rule: "event_rate_24",
+    evidence: { method: "event_rate", figure: 6.321, figure_unit: "σ", bound: 5 },
+  });
+  assert.ok(/6\.32.σ ≥ 5.σ/.test(evidenceText(rate, undefined) ?? ""));
+  assert.ok(!/event_rate/.test(ruleText(rate)));
+  const b = alarm({
+    rule: "b_value_72",
+    evidence: { method: "b_value", direction: "low", figure: 0.71, figure_unit: "", bound: 0.8 },
+  });
+  assert.ok(/0\.71 ≤ 0\.8/.test(evidenceText(b, undefined) ?? ""));
 });

@@ -19,6 +19,7 @@ import { inWords, named, say } from "../words";
 import { AlarmRow } from "./alarm_row";
 import { ChannelPanel } from "./channel_panel";
 import { ChannelRow } from "./channel_row";
+import { EventsPanel } from "./events_panel";
 import { FreshnessLine, StructureLevel } from "./marks";
 
 export function StructureView({
@@ -69,6 +70,7 @@ export function StructureView({
         </section>
         <section class="detail">
           {chosen && <ChannelPanel key={chosen.channel} channel={chosen} />}
+          <EventsPanel structure={key} />
           {others.length > 0 && (
             <section class="others" aria-labelledby="others-title">
               <h2 id="others-title">{words.structure.openAlarms}</h2>

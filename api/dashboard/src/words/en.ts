@@ -192,7 +192,40 @@ export const en = {
     failed: "Trends could not be loaded.",
   },
 
+  events: {
+    title: "Events",
+    plot: "Magnitudes of the newest events in time",
+    none: "No events in the last week.",
+    when: "When",
+    kind: "Kind",
+    magnitude: "Magnitude",
+    details: "Details",
+    corrected: "corrected",
+    kinds: { seismic: "microseismic event", blast: "blast", observation: "observation" },
+    attributes: {
+      energy: "energy",
+      moment: "moment",
+      corner_frequency: "corner frequency",
+      note: "note",
+    },
+    rules: {
+      event_rate: "Rate of events above the usual",
+      energy_rate: "Energy above the usual",
+      b_value: "b-value",
+      energy_index: "Energy index falls while rock deforms",
+      reentry: "Not calm after a large event",
+    },
+    answers: {
+      unknown: "cannot tell",
+      warming_up: "warming up",
+      too_few: "too few events",
+      silent: "source is silent",
+    },
+  },
+
   refusals: {
+    unknown_source: "event source is not in the site file",
+    wrong_kind: "kind of event does not match the site file",
     truncated: "block is cut off",
     oversized: "block is too large",
     decompression_bomb: "block unpacks to too much",

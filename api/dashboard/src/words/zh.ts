@@ -187,7 +187,40 @@ export const zh: Words = {
     failed: "趋势无法加载。",
   },
 
+  events: {
+    title: "事件",
+    plot: "最近事件的震级随时间分布",
+    none: "最近一周没有事件。",
+    when: "时间",
+    kind: "类型",
+    magnitude: "震级",
+    details: "详情",
+    corrected: "已修正",
+    kinds: { seismic: "微震事件", blast: "爆破", observation: "人工观察" },
+    attributes: {
+      energy: "能量",
+      moment: "地震矩",
+      corner_frequency: "拐角频率",
+      note: "备注",
+    },
+    rules: {
+      event_rate: "事件率高于平常",
+      energy_rate: "能量高于平常",
+      b_value: "b 值",
+      energy_index: "岩体变形而能量指数下降",
+      reentry: "大事件后尚未平静",
+    },
+    answers: {
+      unknown: "无法判断",
+      warming_up: "预热中",
+      too_few: "事件过少",
+      silent: "事件源无消息",
+    },
+  },
+
   refusals: {
+    unknown_source: "站点文件中没有该事件源",
+    wrong_kind: "事件类型与站点文件不符",
     truncated: "数据块不完整",
     oversized: "数据块过大",
     decompression_bomb: "数据块解压后过大",
