@@ -34,6 +34,7 @@ ROOMS = (
     session,
     sites,
     history,
+    events,
     export,
     alarms,
     trends,
@@ -45,20 +46,6 @@ ROOMS = (
 )
 
 log = structlog.get_logger(__name__)
-
-ROOMS = (
-    health,
-    session,
-    sites,
-    history,
-    events,
-    export,
-    alarms,
-    edges,
-    readings,
-    live,
-    description,
-)
 
 
 def create_application(

@@ -103,14 +103,13 @@ async def write_flush(
     outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
     if checkpoint := checkpoint or _is_checkpoint_due(desk, prepared, flush_id):
         await _write_checkpoint(conn, desk, flush_id, now_us)
-    numbered = await _tell(conn, desk, outcome, flush_id, now_us, destinations)
     return Written(
         flush_id=flush_id,
         scans=stored,
         events=events,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
         refused=(*prepared.refused, *kept),
-        numbered=numbered,
+        numbered=await _tell(conn, desk, outcome, flush_id, now_us, destinations),
         checkpoint=checkpoint,
         outcomes=outcomes,
         beliefs_taken=laid if len(beliefs) < BELIEFS_AT_ONCE else desk.beliefs_taken,
