@@ -5,7 +5,7 @@ is due once every group that something is computed from has a scan at or after T
 excused. So without excuses the ticks follow from the readings alone, however they arrived.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,18 @@ from telemetry.scan import JudgedScans
 TICKS_AT_ONCE_MAX: Final = 10_000  # What is left is due at the next call.
 EXCUSED_GAP_MAX_US: Final = 86_400_000_000  # A day without an input is not computed afterwards.
 _ALWAYS_US: Final = 2**62
+
+
+def ticks_of(
+    ticks: Iterable[Tick], last_tick_us: NDArray[np.int64]
+) -> dict[int, NDArray[np.int64]]:  # by group, [tick]
+    """Sort ticks by group, without those that are not after the group's last one."""
+    found: dict[int, list[int]] = {}
+    for tick in ticks:
+        newest = found.get(tick.group, [int(last_tick_us[tick.group])])[-1]
+        if tick.at_us > newest:
+            found.setdefault(tick.group, []).append(tick.at_us)
+    return {group: np.array(at_us, dtype=np.int64) for group, at_us in found.items()}
 
 
 class TickSchedule:

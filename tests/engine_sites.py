@@ -53,6 +53,8 @@ def plan(
     *,
     period_s: float | Mapping[str, float] = 60.0,
     technical_level: str = "yellow",
+    instruments: Sequence[dict[str, Any]] = ({"id": "gauge", "type": "gauge"},),
+    voting: dict[str, Any] | None = None,
 ) -> SitePlan:
     """A site with one structure, one station and the groups given."""
 
@@ -64,7 +66,7 @@ def plan(
     station = {
         "id": "station",
         "name": name,
-        "instruments": [{"id": "gauge", "type": "gauge"}],
+        "instruments": list(instruments),
         "scan_groups": [
             {**part(key, channels), "bus": "bus", "device_id": 1}
             for key, channels in groups.items()
@@ -73,7 +75,13 @@ def plan(
             part(key, channels) for key, channels in (calculated_groups or {}).items()
         ],
     }
-    structure = {"id": "dam", "kind": "tailings_dam", "name": name, "stations": [station]}
+    structure: dict[str, Any] = {
+        "id": "dam",
+        "kind": "tailings_dam",
+        "name": name,
+        "stations": [station],
+        "voting": voting,
+    }
     return plan_of(
         Site.model_validate(
             {
