@@ -127,7 +127,7 @@ def _point_view(member: Mapping[str, Any]) -> PointView:
     )
 
 
-def _known(level: int | None, unknown: int, members: int) -> LevelWord | None:
+def _known(level: int | None, unknown: int, members: int) -> Any:  # noqa: ANN401 - as level_word
     """Say nothing of members that nobody knows, where none has shown a level."""
     if level is None or (level == 0 and unknown == members):
         return None
