@@ -13,8 +13,8 @@ from telemetry.voting import LADDER_SOURCE, Item, Ladder, Voting
 def vote_findings(site: Site) -> Iterator[Finding]:
     """Find votes that nobody could take part in, and names that would be given twice."""
     places = {one.channel.id: one for one in channels_of(site)}
-    taken = {one.channel.id: "channel" for one in channels_of(site)}
-    taken |= {place.group.id: "group" for place in groups_of(site)}
+    taken = {one.channel.id: "a channel" for one in channels_of(site)}
+    taken |= {place.group.id: "a group" for place in groups_of(site)}
     for n, structure in enumerate(site.structures):
         if structure.voting is None:
             continue
@@ -32,18 +32,18 @@ def _name_findings(
 ) -> Iterator[Finding]:
     if structure.id in taken:
         message = (
-            f"the structure {structure.id} is called like a {taken[structure.id]}, "
+            f"the structure {structure.id} is called like {taken[structure.id]}, "
             "so its votes can't be told apart from that"
         )
         yield Finding(loc, message, "an id that no channel and no group has")
-    taken.setdefault(structure.id, "structure with votes")
+    taken.setdefault(structure.id, "a structure with votes")
     slots: set[int] = set()
     for n, item in enumerate(voting.items):
         if item.id in taken:
-            message = f"the item {item.id} is called like a {taken[item.id]}"
+            message = f"the item {item.id} is called like {taken[item.id]}"
             allowed = "an id that no channel, group or other item has"
             yield Finding((*loc, "items", n, "id"), message, allowed)
-        taken.setdefault(item.id, "item")
+        taken.setdefault(item.id, "another item")
         if item.slot in slots:
             message = f"the slot {item.slot} is used a second time"
             yield Finding((*loc, "items", n, "slot"), message, "each slot once in a structure")

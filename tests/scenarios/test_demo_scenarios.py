@@ -69,6 +69,25 @@ def test_several_crack_meters_and_points_see_the_slope_go() -> None:
     assert not any(channel.startswith(("slope-crack-1-", "slope-crack-8-")) for channel in red)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_orange_cracks_make_the_slope_red_minutes_before_any_of_them(seed: int) -> None:
+    watch, transitions = seen("slope-failure", seed)
+    red = [one for one in raises(transitions, AlarmKind.PROCESS) if one.level is Level.RED]
+    vote = next(one for one in red if one.rule == "vote")
+    single = next(one for one in red if one.rule != "vote")
+
+    assert vote.channel == "slope-crack-opening"
+    assert vote.evidence["counts"]["orange"] == 2
+    assert vote.evidence["confirmed"] == "orange"  # The two are neighbours.
+    assert minutes(watch, single) - minutes(watch, vote) >= 4.0
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "slope-failure"])
+def test_no_other_scenario_is_lifted_by_a_vote(name: str) -> None:
+    _, transitions = seen(name)
+    assert [one.channel for one in transitions if one.rule == "vote"] == []
+
+
 def test_the_storm_is_seen_in_rain_then_freeboard_then_the_phreatic_line() -> None:
     watch, transitions = seen("storm")
     first: dict[str, float] = {}

@@ -20,6 +20,7 @@ import { AlarmRow } from "./alarm_row";
 import { ChannelPanel } from "./channel_panel";
 import { ChannelRow } from "./channel_row";
 import { FreshnessLine, StructureLevel } from "./marks";
+import { VoteLine, Votes } from "./votes";
 
 export function StructureView({
   structure: key,
@@ -59,10 +60,12 @@ export function StructureView({
           <small>{words.kinds[structure.kind]}</small>
         </h1>
         <StructureLevel level={summaryOf(open).worst} channels={own} />
+        <VoteLine structure={key} />
         <FreshnessLine channels={own} />
       </header>
       <div class="structure-body">
         <section class="channels" aria-label={words.structure.channels}>
+          <Votes structure={key} />
           {stationsOf(own).map((station) => (
             <Station key={station.station.id} station={station} chosen={chosen?.channel ?? null} />
           ))}
