@@ -17,7 +17,7 @@ from alarms.derivation import SourceMemory
 from alarms.trends.neighbours import UNKNOWN, NeighbourVerdict, confirmed
 from alarms.vote_memory import WARMING, About, Timeline
 from alarms.vote_plan import ItemPlan, VotingPlan
-from alarms.voting import vote
+from alarms.voting import Vote, vote
 from telemetry.plan import ChannelPlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
@@ -183,40 +183,45 @@ def tally_of(
     memory: Mapping[int, SourceMemory],
 ) -> Tally:
     """Take the votes of a structure at successive ticks."""
-    ticks, items = len(at_us), len(plan.items)
     level = level_of_points(lines, plan.points, at_us, at_us)
     doubt = _doubts(plan, at_us, lines, memory)
-    member = np.concatenate([item.points for item in plan.items])
-    sizes = np.array([len(item.points) for item in plan.items])
-    of_item = np.repeat(np.arange(items), sizes)
-    tick = np.arange(ticks)[:, np.newaxis]
-    ladder = plan.voting.ladder
-    by_item = vote(
-        level[:, member].ravel(),
-        (doubt[:, member] == Doubt.NONE).ravel(),
-        (tick * items + of_item).ravel(),
-        ticks * items,
-        ladder,
-    )
-    voted, unknown = by_item.voted.reshape(ticks, items), by_item.unknown.reshape(ticks, items)
-    whole = vote(
-        voted.ravel(),
-        (unknown < sizes).ravel(),
-        np.broadcast_to(tick, voted.shape).ravel(),
-        ticks,
-        ladder,
-    )
+    by_item, whole = _votes(plan, level, doubt == Doubt.NONE)
+    shape = len(at_us), len(plan.items)
     return Tally(
         plan=plan,
         channels=plan.voted,
         at_us=at_us,
         level=level,
         doubt=doubt,
-        voted=np.column_stack([whole.voted, voted]),
-        highest=np.column_stack([whole.highest, by_item.highest.reshape(ticks, items)]),
-        unknown=np.column_stack([whole.unknown, unknown]),
+        voted=np.column_stack([whole.voted, by_item.voted.reshape(shape)]),
+        highest=np.column_stack([whole.highest, by_item.highest.reshape(shape)]),
+        unknown=np.column_stack([whole.unknown, by_item.unknown.reshape(shape)]),
         lines=lines,
     )
+
+
+def _votes(
+    plan: VotingPlan,
+    level: NDArray[np.int8],  # [tick, point]
+    known: NDArray[np.bool_],  # [tick, point]
+) -> tuple[Vote, Vote]:
+    """Let points vote for items, [tick * item], and these for the structure, [tick]."""
+    ticks, items = len(level), len(plan.items)
+    member = np.concatenate([item.points for item in plan.items])
+    sizes = np.array([len(item.points) for item in plan.items])
+    tick = np.arange(ticks)[:, np.newaxis]
+    of_item = tick * items + np.repeat(np.arange(items), sizes)
+    ladder = plan.voting.ladder
+    by_item = vote(
+        level[:, member].ravel(),
+        known[:, member].ravel(),
+        of_item.ravel(),
+        ticks * items,
+        ladder,
+    )
+    some_known = by_item.unknown < np.tile(sizes, ticks)
+    whole = vote(by_item.voted, some_known, np.repeat(np.arange(ticks), items), ticks, ladder)
+    return by_item, whole
 
 
 def level_of_points(

@@ -236,7 +236,7 @@ export const zh: Words = {
     doubts: {
       silent: "无数据",
       bad: "无有效读数",
-      warming_up: "数据积累中",
+      warming_up: "预热中",
     },
   },
 
