@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from alarms.engine import SiteEngine
 from alarms.engine_state import EngineState
 from alarms.ticks import TickSchedule
-from alarms.transition import Inputs, Outcome, Transition
+from alarms.transition import Inputs, Outcome, TakenVote, Transition
 from telemetry.plan import SitePlan, plan_of
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
@@ -142,6 +142,7 @@ class Watch:
         self.schedule = TickSchedule(of)
         self.state: EngineState = self.engine.initial_state()
         self.told: list[Transition] = []
+        self.votes: dict[str, TakenVote] = {}  # The newest of each structure.
 
     def flush(self, *some: JudgedScans, excused: Sequence[int] = (), **inputs: Any) -> Outcome:
         """Take scans and other inputs in, and the ticks that become due with them."""
@@ -151,6 +152,7 @@ class Watch:
         ticks = self.schedule.due(self.state, ordered, not_waited_for)
         outcome = self.engine.step(self.state, Inputs(scans=ordered, ticks=ticks, **inputs))
         self.told.extend(outcome.transitions)
+        self.votes |= {one.structure: one for one in outcome.votes}
         return outcome
 
 

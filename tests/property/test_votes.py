@@ -86,6 +86,7 @@ def test_flush_boundaries_are_invisible(
     of = voting_dam(POINTS, VOTING)
     whole, cut = run(of, [some]), run(of, cuts_of(some, cuts))
     assert in_order(cut.told) == in_order(whole.told)
+    assert cut.votes == whole.votes
     assert kept(cut) == kept(whole)
 
 
