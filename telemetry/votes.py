@@ -106,6 +106,7 @@ def has_levels(channel: ChannelBase) -> bool:
         channel.limits
         or channel.rate_limits
         or channel.charts
+        or channel.trends
         or any(state.level is not None for state in states.values())
     )
 

@@ -8,7 +8,7 @@ from engine_sites import BEGAN_US, SECOND_US, Watch, calculated, channel, limit,
 from voting_sites import LEVELS, item, readings, voting_dam, voting_of
 
 from alarms.checkpoint import decode, encode
-from alarms.transition import Outcome, Transition
+from alarms.transition import Belief, Outcome, Transition
 from alarms.voting import lifted
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
@@ -219,3 +219,20 @@ def test_a_vote_whose_item_has_left_the_file_is_cleared() -> None:
     other.flush(six([10], 1, 1, 1, 1, 0, 0))
     assert votes(other.told) == [("line", "clear", 2, 0)]
     assert other.told[-1].evidence["reason"] == "the rule has left the configuration"
+
+
+def test_what_slow_methods_believe_votes_like_a_limit() -> None:
+    trend = limit(blue=1.0, method="rate", window_s=3_600.0)
+    keys = [f"p{n}" for n in range(4)]
+    of = plan(
+        {"a": [channel(key, n, trends=[trend]) for n, key in enumerate(keys)]},
+        period_s=10.0,
+        voting=voting_of(item("line", 1, keys)),
+    )
+    watch = Watch(of)
+    rule = next(rule for key, rule in watch.engine.believable if key == "p0")
+    watch.flush(readings(0, [0, 10, 20], [[0] * 4] * 3))
+    believed = [Belief(key, rule, 1, BEGAN_US, BEGAN_US + 20 * SECOND_US, {}) for key in keys]
+    watch.flush(beliefs=tuple(believed))
+    watch.flush(readings(0, [30], [[0] * 4]))
+    assert votes(watch.told) == [("line", "raise", 2, 30)]
