@@ -62,6 +62,11 @@ async def test_voted_and_highest_level_stand_side_by_side_in_both_languages(
     point = cracks.locator('[data-testid="point"][data-channel="slope-crack-3-opening"]')
     await expect(point).to_contain_text(re.compile("(confirmed by|alone:) \\d of \\d nearby"))
 
+    await page.goto(f"{mine.addresses.api}/#/alarms")
+    single = page.locator('[data-testid="alarm-row"][data-occurrence^="slope-crack-3-opening/"]')
+    await expect(single.first.get_by_test_id("nearby")).to_contain_text("nearby", timeout=SOON_MS)
+    await page.go_back()
+
     await page.get_by_test_id("switch-language").click()
     await expect(page.get_by_test_id("votes")).to_contain_text("综合判定")
     await expect(cracks).to_contain_text("最高单点")

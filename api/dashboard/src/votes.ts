@@ -105,6 +105,17 @@ export function worthTelling(item: Item): Point[] {
     .sort((a, b) => b.level - a.level || a.channel.localeCompare(b.channel));
 }
 
+/** What the newest vote says of a channel's neighbours; null where nobody asks them. */
+export function neighboursOf(votes: Iterable<Vote>, channel: string): Point["neighbours"] {
+  for (const vote of votes) {
+    for (const item of vote.items) {
+      const point = item.points.find((one) => one.channel === channel);
+      if (point?.neighbours) return point.neighbours;
+    }
+  }
+  return null;
+}
+
 /** How many of a vote's members had each level, from the evidence of its alarm. */
 export function countsIn(alarm: Alarm): [Level, number][] {
   return Object.entries(asJson(alarm.evidence.counts))

@@ -111,12 +111,14 @@ function PointRow({ structure, point }: { structure: string; point: Point }) {
 }
 
 function saidOf(point: Point): string {
-  const words = say().votes;
-  const said: string[] = [];
-  if (point.neighbours) {
-    const { verdict, reachedBy, of } = point.neighbours;
-    said.push(words.verdicts[verdict](reachedBy, of));
-  }
-  if (point.doubt) said.push(words.doubts[point.doubt]);
-  return said.join(" · ");
+  const said = [
+    point.neighbours && neighboursText(point.neighbours),
+    point.doubt && say().votes.doubts[point.doubt],
+  ];
+  return said.filter(Boolean).join(" · ");
+}
+
+/** "confirmed by 2 of 5 nearby", beside what a point or its alarm shows. */
+export function neighboursText({ verdict, reachedBy, of }: NonNullable<Point["neighbours"]>) {
+  return say().votes.verdicts[verdict](reachedBy, of);
 }
