@@ -102,7 +102,7 @@ class Tally:
         return facts
 
     def document(self, tick: int) -> dict[str, Any]:
-        """Say everything about one vote, point by point."""
+        """Say what came of one vote, and of each point that has a level or is not known."""
         return {
             "voted": int(self.voted[tick, 0]),
             "highest": int(self.level[tick].max(initial=0)),
@@ -128,31 +128,38 @@ class Tally:
         return names, self.voted[tick, 1:], doubt
 
     def _item_document(self, tick: int, column: int, item: ItemPlan) -> dict[str, Any]:
+        level, doubt = self.level[tick, item.points], self.doubt[tick, item.points]
+        telling = np.flatnonzero((level > 0) | (doubt > 0)).tolist()
         document: dict[str, Any] = {
             "item": item.item.id,
             "voted": int(self.voted[tick, column]),
             "highest": int(self.highest[tick, column]),
             "confirmed": None,
             "unknown": int(self.unknown[tick, column]),
-            "members": [
-                {
-                    "channel": self.plan.points[point],
-                    "level": int(self.level[tick, point]),
-                    "doubt": _doubt(self.doubt[tick, point]),
-                }
-                for point in item.points
-            ],
+            "points": len(item.points),
         }
+        neighbours: dict[int, dict[str, Any]] = {}
         if item.near is not None:
             together, verdict, reach, near = self._neighbours(tick, item)
             document["confirmed"] = None if together == UNKNOWN else int(together)
-            for n, member in enumerate(document["members"]):
-                if member["level"]:
-                    member["neighbours"] = {
-                        "verdict": NeighbourVerdict(verdict[n]).name.lower(),
-                        "reached_by": int(reach[n]),
-                        "of": int(near[n]),
-                    }
+            neighbours = {
+                n: {
+                    "verdict": NeighbourVerdict(verdict[n]).name.lower(),
+                    "reached_by": int(reach[n]),
+                    "of": int(near[n]),
+                }
+                for n in telling
+                if level[n]
+            }
+        document["telling"] = [
+            {
+                "channel": self.plan.points[item.points[n]],
+                "level": int(level[n]),
+                "doubt": _doubt(doubt[n]),
+                "neighbours": neighbours.get(n),
+            }
+            for n in telling
+        ]
         return document
 
     def _neighbours(
@@ -247,10 +254,10 @@ def _doubts(
     memory: Mapping[int, SourceMemory],
 ) -> NDArray[np.int8]:  # [tick, point]
     doubt = np.zeros((len(at_us), len(plan.points)), dtype=np.int8)
-    for n, key in enumerate(plan.points):
-        line = lines.get((key, WARMING))
-        if line is not None:
-            doubt[line.highest(at_us, at_us) > 0, n] = Doubt.WARMING_UP
+    place = {key: n for n, key in enumerate(plan.points)}
+    for (key, rule), line in lines.items():
+        if rule == WARMING:
+            doubt[line.highest(at_us, at_us) > 0, place[key]] = Doubt.WARMING_UP
     oldest_us = at_us - plan.max_age_us
     for source in np.unique(plan.source).tolist():
         good_us, scan_us = memory[source].last_us(at_us)

@@ -4,7 +4,7 @@ The annunciator knows what stands now. A tick lies before what is newest, so the
 then are kept, and undone for it. They are few: most points never change their level.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -39,9 +39,9 @@ class VoteMemory:
         self.changes.sort(key=lambda one: (one.at_us, one.channel, one.rule))
         del self.changes[:-CHANGES_MAX]
 
-    def forget(self, passed_us: Mapping[str, int]) -> None:
-        """Let go of changes up to an instant that no vote on their channel looks back to."""
-        self.changes = [one for one in self.changes if one.at_us > passed_us[one.channel]]
+    def forget(self, passed_us: Callable[[str], int]) -> None:
+        """Let go of changes up to the instant that no vote on their channel looks back to."""
+        self.changes = [one for one in self.changes if one.at_us > passed_us(one.channel)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ channels are computed (`alarms.ticks`). It sees the levels that the points' own 
 whoever raised them. So it does not depend on how flushes were cut.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,11 @@ class VoteTaker:
             )
             state.last_tick_us[group] = due[group][-1]
         if state.votes.changes:
-            state.votes.forget(self._passed_us(state))
+            passed_us = {
+                one.structure: int(state.last_tick_us[one.group.index]) - one.window_us
+                for one in self._plans
+            }
+            state.votes.forget(lambda channel: passed_us[self._voting_of[channel].structure])
         return Votes(tuple(told), tuple(scans), tuple(newest))
 
     def _changes_in(self, transitions: Iterable[Transition]) -> list[LevelChange]:
@@ -119,12 +123,6 @@ class VoteTaker:
         }
         changes = [one for one in state.votes.changes if one.channel in points]
         return tally_of(plan, at_us, timelines(now, changes), state.memory)
-
-    def _passed_us(self, state: EngineState) -> Mapping[str, int]:
-        return {
-            key: int(state.last_tick_us[one.group.index]) - one.window_us
-            for key, one in self._voting_of.items()
-        }
 
     def _warming_before(self, state: EngineState) -> NDArray[np.bool_]:
         """Return what was noted last; before the first reading nothing can judge."""

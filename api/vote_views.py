@@ -42,7 +42,7 @@ class ConfirmedView(View):
 
 
 class PointView(View):
-    """A point, as its vote was counted."""
+    """A point that shows a level, or that nobody knows, as its vote was counted."""
 
     channel: str
     level: LevelWord
@@ -58,9 +58,10 @@ class ItemView(View):
     voted_level: LevelWord | None
     highest_level: LevelWord | None  # Of any single point.
     confirmed_level: LevelWord | None  # That enough neighbours reach.
-    unknown: int  # Points.
+    points: int
+    unknown: int  # Of them.
     neighbours: NeighbourRuleView | None
-    points: list[PointView]
+    telling: list[PointView]  # The other points are known, and show no level.
 
 
 class VoteView(View):
@@ -101,24 +102,25 @@ def vote_view(
 
 
 def _item_view(item: Item, document: Mapping[str, Any]) -> ItemView:
-    members = document.get("members", ())
+    points = document.get("points", 0)
     unknown = document.get("unknown", 0)
     confirmed = document.get("confirmed")
     asked = item.neighbours
     return ItemView(
         item=item.id,
         name=item.name,
-        voted_level=_known(document.get("voted"), unknown, len(members)),
-        highest_level=_known(document.get("highest"), unknown, len(members)),
+        voted_level=_known(document.get("voted"), unknown, points),
+        highest_level=_known(document.get("highest"), unknown, points),
         confirmed_level=None if confirmed is None else level_word(confirmed),
+        points=points,
         unknown=unknown,
         neighbours=None if asked is None else NeighbourRuleView(**asked.model_dump()),
-        points=[_point_view(one) for one in members],
+        telling=[_point_view(one) for one in document.get("telling", ())],
     )
 
 
 def _point_view(member: Mapping[str, Any]) -> PointView:
-    said = member.get("neighbours")
+    said = member["neighbours"]
     return PointView(
         channel=member["channel"],
         level=level_word(member["level"]),

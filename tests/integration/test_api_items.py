@@ -34,14 +34,15 @@ DOCUMENT = {
             "highest": 1,
             "confirmed": 1,
             "unknown": 1,
-            "members": [
+            "points": 2,
+            "telling": [
                 {
                     "channel": "crack-1-opening",
                     "level": 1,
                     "doubt": "silent",
                     "neighbours": {"verdict": "confirmed", "reached_by": 2, "of": 3},
                 },
-                {"channel": "gone", "level": 0, "doubt": None},
+                {"channel": "gone", "level": 0, "doubt": "bad", "neighbours": None},
             ],
         }
     ],
@@ -72,7 +73,7 @@ async def test_before_anybody_has_voted_nothing_is_known(client: httpx.AsyncClie
         "source": "GB 39496-2020, 5.5",
     }
     (item,) = slope["items"]
-    assert (item["item"], item["voted_level"], item["points"]) == ("opening", None, [])
+    assert (item["item"], item["voted_level"], item["telling"]) == ("opening", None, [])
 
 
 async def test_the_newest_vote_is_shown_point_by_point(
@@ -89,13 +90,14 @@ async def test_the_newest_vote_is_shown_point_by_point(
     assert (slope["voted_at"], slope["freshness"]) == ("2025-07-01T00:00:00Z", "fresh")
     (item,) = slope["items"]
     assert (item["voted_level"], item["confirmed_level"], item["unknown"]) == ("yellow", "blue", 1)
-    assert item["points"][0] == {
+    assert item["points"] == 2
+    assert item["telling"][0] == {
         "channel": "crack-1-opening",
         "level": "blue",
         "doubt": "silent",
         "neighbours": {"verdict": "confirmed", "reached_by": 2, "of": 3},
     }
-    assert item["points"][1]["neighbours"] is None
+    assert item["telling"][1]["neighbours"] is None
 
 
 async def test_none_of_points_that_nobody_knows_is_not_called_normal(

@@ -95,11 +95,8 @@ def test_a_silent_point_keeps_its_level_and_is_named() -> None:
     watch.flush(six([0, 10], 1, 1, 1, 1, 0, 0))
     dead = six(list(range(20, 121, 10)), 1, 1, 0, np.nan, 0, 0)
     outcome = watch.flush(dead)
-    assert newest(outcome)["items"][0]["members"][3] == {
-        "channel": "a3",
-        "level": 1,
-        "doubt": "bad",
-    }
+    told = {"channel": "a3", "level": 1, "doubt": "bad", "neighbours": None}
+    assert told in newest(outcome)["items"][0]["telling"]
     assert votes(watch.told)[-1] == ("line", "clear", 2, 30)  # a2 has said that it is well.
 
     watch = watch_of()
@@ -119,7 +116,7 @@ def test_a_silent_group_is_excused_and_clears_nothing() -> None:
     assert watch.flush(late).votes == ()  # The other group is waited for.
     outcome = watch.flush(readings(0, [130], [[1, 1]]), excused=[1])
     assert votes(watch.told) == [("line", "raise", 2, 0)]
-    assert [one["doubt"] for one in newest(outcome)["items"][0]["members"]] == [
+    assert [one["doubt"] for one in newest(outcome)["items"][0]["telling"]] == [
         None,
         None,
         "silent",
@@ -175,9 +172,10 @@ def test_a_point_that_only_a_rate_judges_warms_up() -> None:
     )
     watch = Watch(of)
     outcome = watch.flush(readings(0, [0, 10, 20], [[0, 0]] * 3))
-    assert newest(outcome)["items"][0]["members"][0]["doubt"] == "warming_up"
+    (told,) = newest(outcome)["items"][0]["telling"]
+    assert (told["channel"], told["doubt"]) == ("p", "warming_up")
     outcome = watch.flush(readings(0, [30, 40], [[0, 0]] * 2))
-    assert newest(outcome)["items"][0]["members"][0]["doubt"] is None
+    assert newest(outcome)["items"][0]["telling"] == []
 
 
 NEAR = {"radius_m": 10.0, "window_s": 60.0, "at_least": 2}
@@ -187,18 +185,18 @@ def test_neighbours_confirm_a_point_and_never_lower_it() -> None:
     watch = watch_of(voting_of(item("line", 1, SIX, neighbours=NEAR)))
     outcome = watch.flush(six([0], 2, 3, 0, 0, 0, 4))
     (of_item,) = newest(outcome)["items"]
-    said = {one["channel"]: one.get("neighbours") for one in of_item["members"]}
+    said = {one["channel"]: one["neighbours"] for one in of_item["telling"]}
     assert said["a0"] == {"verdict": "confirmed", "reached_by": 2, "of": 2}
     assert said["a1"] == {"verdict": "alone", "reached_by": 1, "of": 3}
     assert said["a5"] == {"verdict": "alone", "reached_by": 1, "of": 2}
-    assert said["a3"] is None
+    assert said.keys() == {"a0", "a1", "a5"}
     assert (of_item["voted"], of_item["highest"], of_item["confirmed"]) == (4, 4, 2)
 
 
 def test_a_silent_neighbour_that_could_confirm_makes_it_uncertain() -> None:
     watch = watch_of(voting_of(item("line", 1, SIX, neighbours=NEAR)))
     outcome = watch.flush(six([0], 2, np.nan, 0, 0, 0, 0))
-    assert newest(outcome)["items"][0]["members"][0]["neighbours"]["verdict"] == "cannot_tell"
+    assert newest(outcome)["items"][0]["telling"][0]["neighbours"]["verdict"] == "cannot_tell"
 
 
 def test_a_level_that_was_left_within_the_window_still_confirms() -> None:
@@ -206,9 +204,9 @@ def test_a_level_that_was_left_within_the_window_still_confirms() -> None:
     watch.flush(six([0], 0, 2, 0, 0, 0, 0))
     watch.flush(six([20, 30], 2, 0, 0, 0, 0, 0))
     outcome = watch.flush(six([40, 50, 60], 2, 0, 0, 0, 0, 0))
-    assert newest(outcome)["items"][0]["members"][0]["neighbours"]["verdict"] == "confirmed"
+    assert newest(outcome)["items"][0]["telling"][0]["neighbours"]["verdict"] == "confirmed"
     outcome = watch.flush(six([70, 80, 90], 2, 0, 0, 0, 0, 0))
-    assert newest(outcome)["items"][0]["members"][0]["neighbours"]["verdict"] == "alone"
+    assert newest(outcome)["items"][0]["telling"][0]["neighbours"]["verdict"] == "alone"
 
 
 def test_a_vote_whose_item_has_left_the_file_is_cleared() -> None:

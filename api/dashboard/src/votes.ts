@@ -27,8 +27,9 @@ export interface Item {
   readonly voted: Level | null; // null: nobody knows.
   readonly highest: Level | null;
   readonly confirmed: Level | null;
+  readonly points: number;
   readonly unknown: number;
-  readonly points: readonly Point[];
+  readonly telling: readonly Point[]; // Those that show a level, or that nobody knows.
 }
 
 export interface Ladder {
@@ -79,8 +80,9 @@ function itemOf(json: Json): Item {
     voted: levelOrNull(json.voted_level),
     highest: levelOrNull(json.highest_level),
     confirmed: levelOrNull(json.confirmed_level),
+    points: asNumber(json.points),
     unknown: asNumber(json.unknown),
-    points: asList(json.points).map(pointOf),
+    telling: asList(json.telling).map(pointOf),
   };
 }
 
@@ -98,18 +100,16 @@ function pointOf(json: Json): Point {
   };
 }
 
-/** Points that somebody has to know about: those with a level, the worst first, then the unknown. */
-export function worthTelling(item: Item): Point[] {
-  return item.points
-    .filter((point) => point.level > 0 || point.doubt !== null)
-    .sort((a, b) => b.level - a.level || a.channel.localeCompare(b.channel));
+/** The points that somebody has to know about, the worst first. */
+export function worstFirst(item: Item): Point[] {
+  return [...item.telling].sort((a, b) => b.level - a.level || (a.channel < b.channel ? -1 : 1));
 }
 
 /** What the newest vote says of a channel's neighbours; null where nobody asks them. */
 export function neighboursOf(votes: Iterable<Vote>, channel: string): Point["neighbours"] {
   for (const vote of votes) {
     for (const item of vote.items) {
-      const point = item.points.find((one) => one.channel === channel);
+      const point = item.telling.find((one) => one.channel === channel);
       if (point?.neighbours) return point.neighbours;
     }
   }

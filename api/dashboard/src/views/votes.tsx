@@ -3,7 +3,7 @@
 import { LEVEL_KEYS, type Level } from "../model";
 import { structureLink } from "../route";
 import { channels, votes } from "../store";
-import { type Item, type Point, type Vote, worthTelling } from "../votes";
+import { type Item, type Point, type Vote, worstFirst } from "../votes";
 import { channelName, say } from "../words";
 import { LevelSign, VotedLevel } from "./marks";
 
@@ -68,7 +68,7 @@ function ladderText({ ladder }: Vote): string {
 function ItemRow({ structure, item }: { structure: string; item: Item }) {
   const words = say();
   const channel = channels.value.get(item.item);
-  const points = worthTelling(item);
+  const points = worstFirst(item);
   return (
     <li class="item" data-testid="item" data-item={item.item}>
       <div class="item-head">
@@ -78,14 +78,14 @@ function ItemRow({ structure, item }: { structure: string; item: Item }) {
         <Levels structure={structure} voted={item.voted} highest={item.highest} />
       </div>
       {item.unknown > 0 && (
-        <p class="unknown">{words.votes.unknown(item.unknown, item.points.length)}</p>
+        <p class="unknown">{words.votes.unknown(item.unknown, item.points)}</p>
       )}
       {item.confirmed !== null && item.confirmed > 0 && (
         <p>{words.votes.confirmed(words.levels[LEVEL_KEYS[item.confirmed]])}</p>
       )}
       {points.length > 0 && (
         <details>
-          <summary>{words.votes.points(points.length, item.points.length)}</summary>
+          <summary>{words.votes.points(points.length, item.points)}</summary>
           <ul>
             {points.map((point) => (
               <PointRow key={point.channel} structure={structure} point={point} />
