@@ -6,13 +6,18 @@ from telemetry.complaint import listed
 from telemetry.quantities import QUANTITIES
 from telemetry.site import Site, Structure
 from telemetry.site_rules.places import ChannelPlace, Finding, Loc, channels_of, groups_of
-from telemetry.votes import channels_in, has_levels, points_of, positions_in
+from telemetry.votes import VOTED, channels_in, has_levels, points_of, positions_in
 from telemetry.voting import LADDER_SOURCE, Item, Ladder, Voting
 
 
 def vote_findings(site: Site) -> Iterator[Finding]:
     """Find votes that nobody could take part in, and names that would be given twice."""
     places = {one.channel.id: one for one in channels_of(site)}
+    for one in places.values():
+        if one.channel.quantity == VOTED:
+            message = f"the quantity {VOTED} is that of votes, which have no channel in the file"
+            allowed = "another quantity, such as state"
+            yield Finding((*one.loc, "quantity"), message, allowed)
     taken = {one.channel.id: "a channel" for one in channels_of(site)}
     taken |= {place.group.id: "a group" for place in groups_of(site)}
     for n, structure in enumerate(site.structures):

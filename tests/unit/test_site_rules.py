@@ -221,6 +221,13 @@ def test_each_rule_complains_in_the_right_place(passage: str, broken: str, says:
         assert (complaints[0].line, complaints[0].column) == place
 
 
+def test_no_channel_of_the_file_is_a_vote() -> None:
+    text = TEXT.replace("quantity: running_state", "quantity: voted_level", 1)
+    assert text != TEXT
+    [complaint] = complaints_about(text)
+    assert "voted_level is that of votes" in complaint.message
+
+
 def test_good_votes_are_not_complained_about() -> None:
     assert complaints_about(TEXT.replace(*with_votes())) == []
     ladder = "{blue_to_yellow: 5, source: Design file 7}"
