@@ -41,8 +41,9 @@ async def test_voted_and_highest_level_stand_side_by_side_in_both_languages(
 ) -> None:
     await page.goto(mine.addresses.sign_in)
     card = page.locator('[data-testid="structure-card"][data-structure="east-slope"]')
-    await level(card, "voted-level", "none")
-    await level(card, "highest-level", "none")
+    dam = page.locator('[data-testid="structure-card"][data-structure="north-dam"]')
+    await level(dam, "voted-level", "none")
+    await level(dam, "highest-level", "none")
     fan = page.locator('[data-testid="structure-card"][data-structure="main-fan"]')
     await expect(fan).to_be_visible()
     await expect(fan.get_by_test_id("vote-line")).to_have_count(0)
