@@ -36,12 +36,14 @@ def ticks_of(
 
 
 class TickSchedule:
-    """The calculated groups of a site, and when they are due."""
+    """The calculated groups of a site, and when they are due; or the votes alone, or all others."""
 
-    def __init__(self, plan: SitePlan) -> None:
+    def __init__(self, plan: SitePlan, *, votes: bool | None = None) -> None:
         derivation = Derivation(plan)
         self._sources = derivation.sources
-        self._order = derivation.order
+        self._order = tuple(
+            group for group in derivation.order if votes in {None, plan.groups[group].voting}
+        )
         self._calculated = frozenset(derivation.order)
         self._period_us = [group.period_us for group in plan.groups]
 

@@ -126,11 +126,13 @@ async def plainly(dsn: str, plan: SitePlan) -> list[Transition]:
     engine = SiteEngine(plan)
     state = engine.initial_state()
     nobody = np.zeros(len(plan.groups), np.bool_)
-    ticks = TickSchedule(plan).due(state, given, nobody)
+    ticks = TickSchedule(plan, votes=False).due(state, given, nobody)
     outcome = engine.step(state, Inputs(scans=given, ticks=ticks))
     slow = SlowJudge(plan)
     beliefs = slow.step(slow.initial_state(), given).beliefs
-    told = engine.step(state, Inputs(beliefs=tuple(beliefs))).transitions
+    told = list(engine.step(state, Inputs(beliefs=tuple(beliefs))).transitions)
+    votes = TickSchedule(plan, votes=True).due(state, (), nobody)
+    told += engine.step(state, Inputs(ticks=votes)).transitions
     return [*outcome.transitions, *told]
 
 
