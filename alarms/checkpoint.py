@@ -27,6 +27,7 @@ from alarms.engine_state import EngineState
 from alarms.rules import RuleKind, subject_key
 from alarms.screening import SCREEN_STATES, ScreenKind
 from alarms.transition import LASTING_RULES, AlarmKind, AlarmState
+from alarms.vote_plan import voted_keys
 from telemetry.plan import SitePlan
 from telemetry.site import Level
 
@@ -70,6 +71,7 @@ def encode(engine: SiteEngine, state: EngineState) -> bytes:
             for group, memory in state.memory.items()
         },
         "alarms": [_document(alarm) for alarm in state.alarms.values()],
+        "level_changes": state.votes.changes,
     }
     arrays: dict[str, Any] = {
         name: attrgetter(name)(state) for _, columns in families.values() for name in columns
@@ -154,8 +156,11 @@ def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> Engin
         else:
             state.memory[group] = _memory(engine.plan, group, remembered, arrays)
     state.annunciator = Annunciator.of(_alarm(document) for document in header["alarms"])
+    changes = header.get("level_changes", [])  # Not in checkpoints of earlier versions.
+    state.votes = engine.votes.memory_of(state, changes)
     groups, rules = families["groups"][0], families["rules"][0]
-    known = set(rules) | {f"{key}/{rule}" for key in groups for rule in (SILENCE, CLOCK)}
+    known = set(rules) | voted_keys(engine.plan)
+    known |= {f"{key}/{rule}" for key in groups for rule in (SILENCE, CLOCK)}
     known |= {f"{channel}/{rule}" for channel, rule in engine.believable}
     state.orphans = [
         alarm.occurrence

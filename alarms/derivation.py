@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarms.detectors.rate import NEVER_US
+from alarms.vote_plan import sources_of_votes
 from telemetry.formula import Formula, formula_of
 from telemetry.plan import ChannelPlan, SitePlan
 from telemetry.quality import Quality, is_bad
@@ -97,6 +98,15 @@ class SourceMemory:
         usable = (age_us >= 0) & (age_us <= max_age_us)
         return np.where(usable, values[row], np.nan), np.where(usable, qualities[row], 0)
 
+    def last_us(
+        self, at_us: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # [instant, slot], [instant]
+        """Return when each slot had its last good value, and when the last scan was."""
+        row = np.searchsorted(self.at_us, at_us, side="right")
+        good_us = np.where(np.isnan(self.value), NEVER_US, self.at_us[:, np.newaxis])
+        good_us = np.maximum.accumulate(np.vstack([self.held_us, good_us]), axis=0)
+        return good_us[row], np.concatenate([[self.horizon_us], self.at_us])[row]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calculation:
@@ -141,13 +151,15 @@ class Derivation:
         self._calculations = {
             group.index: tuple(_calculation(plan, one) for one in group.channels)
             for group in plan.groups
-            if group.calculated
+            if group.calculated and not group.voting
         }
         self.sources = {
             group: frozenset(source.group for one in calculations for _, source in one.inputs)
             for group, calculations in self._calculations.items()
-        }
+        } | sources_of_votes(plan)
         self.order = calculation_order(self.sources)
+        # Votes have ticks as well, but are taken elsewhere: see `alarms.vote_taking`.
+        self.computed = tuple(group for group in self.order if group in self._calculations)
         self._dependents: dict[int, list[int]] = {}
         for group, sources in self.sources.items():
             for source in sources:

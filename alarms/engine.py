@@ -21,6 +21,7 @@ from alarms.rounds import Round, qualities_as_sent, rounds_of, scans_in_order
 from alarms.rules import announced_levels, compile_rules, kind_of_alarm, subject_key
 from alarms.screening import Screening
 from alarms.slow.believable import believable_rules
+from alarms.ticks import ticks_of
 from alarms.transition import (
     AlarmKind,
     Belief,
@@ -35,6 +36,7 @@ from alarms.transition import (
     Tick,
     Transition,
 )
+from alarms.vote_taking import VoteTaker
 from telemetry.plan import SitePlan
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
@@ -56,6 +58,7 @@ class SiteEngine:
         self.derivation = Derivation(plan)
         self.screening = Screening(plan)
         self.believable = believable_rules(plan)
+        self.votes = VoteTaker(plan, self.rules)
         self._judge = Judge(plan, self.rules)
         self._technical = Level[plan.site.technical_level.upper()]
 
@@ -94,14 +97,18 @@ class SiteEngine:
             transitions += self._take_belief(state, belief)
         calculated = self._calculate(state, inputs.ticks)
         transitions += self._take_scans(state, calculated)
+        votes = self.votes.take(state, transitions, inputs.ticks)
+        transitions += [*votes.transitions, *self._take_scans(state, votes.scans)]
+        self.derivation.forget(state.memory, state.last_tick_us)
         return Outcome(
             transitions=tuple(transitions),
             decisions=tuple(decisions),
             screened=screened,
             calculated=tuple(
                 CalculatedScans(one.group, one.judged_us, one.value, one.quality)
-                for one in calculated
+                for one in (*calculated, *votes.scans)
             ),
+            votes=votes.newest,
         )
 
     def _take_scans(self, state: EngineState, scans: Sequence[JudgedScans]) -> list[Transition]:
@@ -110,6 +117,7 @@ class SiteEngine:
             transitions += self._judge_clocks(state, one)
             for finding in self._judge.judge(state, one):
                 transitions += self._tell(state, finding)
+            self.votes.notice_warming(state, one)
         for scan in scans:
             if state.first_us[scan.group] == NEVER_US:
                 state.first_us[scan.group] = scan.judged_us[0]
@@ -255,20 +263,15 @@ class SiteEngine:
 
     def _calculate(self, state: EngineState, ticks: Iterable[Tick]) -> list[JudgedScans]:
         """Compute what is due; a group sees the values that those before it have at its ticks."""
-        ticks_of: dict[int, list[int]] = {}
-        for tick in ticks:
-            newest = ticks_of.get(tick.group, [int(state.last_tick_us[tick.group])])[-1]
-            if tick.at_us > newest:
-                ticks_of.setdefault(tick.group, []).append(tick.at_us)
+        due = ticks_of(ticks, state.last_tick_us)
         calculated = []
-        for group in self.derivation.order:
-            if group in ticks_of:
-                at_us = np.array(ticks_of[group], dtype=np.int64)
+        for group in self.derivation.computed:
+            if group in due:
+                at_us = due[group]
                 scans = self.derivation.calculate(state.memory, group, at_us)
                 self.derivation.remember(state.memory, [scans])
                 state.last_tick_us[group] = at_us[-1]
                 calculated.append(scans)
-        self.derivation.forget(state.memory, state.last_tick_us)
         return sorted(calculated, key=lambda one: one.group)
 
     def _clear_orphans(self, state: EngineState) -> list[Transition]:

@@ -10,6 +10,7 @@ from alarms.derivation import SourceMemory
 from alarms.detectors.rate import NEVER_US
 from alarms.rules import RuleColumns, RuleKind
 from alarms.screening import ScreenStates
+from alarms.vote_memory import VoteMemory
 
 __all__ = ["NEVER_US", "EngineState"]
 
@@ -42,6 +43,7 @@ class EngineState:
     screens: ScreenStates
     memory: dict[int, SourceMemory]  # By group: what calculated channels may still need.
     annunciator: Annunciator = field(default_factory=Annunciator)
+    votes: VoteMemory = field(default_factory=VoteMemory)
     # Alarms whose rule has left the configuration; the next step clears them.
     orphans: list[str] = field(default_factory=list)
 

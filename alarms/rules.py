@@ -170,7 +170,7 @@ def compile_rules(plan: SitePlan) -> RuleColumns:
 def _rules_of(plan: SitePlan) -> Iterator[Rule]:
     for channel in plan.channels:
         yield from _limits_of(channel)
-        if channel.channel.states is not None:
+        if channel.channel.states is not None and not plan.groups[channel.group].voting:
             yield Rule(
                 RuleKind.STATE,
                 "state",

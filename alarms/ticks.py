@@ -5,7 +5,7 @@ is due once every group that something is computed from has a scan at or after T
 excused. So without excuses the ticks follow from the readings alone, however they arrived.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,13 +23,27 @@ EXCUSED_GAP_MAX_US: Final = 86_400_000_000  # A day without an input is not comp
 _ALWAYS_US: Final = 2**62
 
 
-class TickSchedule:
-    """The calculated groups of a site, and when they are due."""
+def ticks_of(
+    ticks: Iterable[Tick], last_tick_us: NDArray[np.int64]
+) -> dict[int, NDArray[np.int64]]:  # by group, [tick]
+    """Sort ticks by group, without those that are not after the group's last one."""
+    found: dict[int, list[int]] = {}
+    for tick in ticks:
+        newest = found.get(tick.group, [int(last_tick_us[tick.group])])[-1]
+        if tick.at_us > newest:
+            found.setdefault(tick.group, []).append(tick.at_us)
+    return {group: np.array(at_us, dtype=np.int64) for group, at_us in found.items()}
 
-    def __init__(self, plan: SitePlan) -> None:
+
+class TickSchedule:
+    """The calculated groups of a site, and when they are due; or the votes alone, or all others."""
+
+    def __init__(self, plan: SitePlan, *, votes: bool | None = None) -> None:
         derivation = Derivation(plan)
         self._sources = derivation.sources
-        self._order = derivation.order
+        self._order = tuple(
+            group for group in derivation.order if votes in {None, plan.groups[group].voting}
+        )
         self._calculated = frozenset(derivation.order)
         self._period_us = [group.period_us for group in plan.groups]
 

@@ -167,6 +167,15 @@ class CalculatedScans:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenVote:
+    """What a structure's newest vote came to, point by point: see `alarms.tally`."""
+
+    structure: str
+    at_us: int
+    document: dict[str, Any]  # JSON-able.
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a flush's inputs led to."""
 
@@ -175,3 +184,4 @@ class Outcome:
     calculated: tuple[CalculatedScans, ...]
     # By group, where screens have said something: the qualities of all scans that were sent.
     screened: dict[int, NDArray[np.int16]] = field(default_factory=dict)
+    votes: tuple[TakenVote, ...] = ()

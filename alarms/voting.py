@@ -13,16 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry.site import Level
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """How many of a level count as one of the next; a template, to be edited like any limit."""
-
-    blue_to_yellow: int = 4
-    yellow_to_orange: int = 3
-    orange_to_red: int = 2
-    source: str = "GB 39496-2020, 5.5"
+from telemetry.voting import Ladder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,3 +60,20 @@ def vote(
         unknown=np.bincount(item[~known], minlength=items),
         members=np.bincount(item, minlength=items),
     )
+
+
+def lifted(before: int, voted: int, highest: int) -> int:
+    """Return the level of an item's own alarm: what the vote adds to the alarms of its points.
+
+    It is raised only where the vote lifts the item above its highest point, because else the
+    points have told it. Once raised it stands while the item keeps its level, also when a point
+    reaches that by itself: a clear would then be no good news.
+
+    >>> lifted(0, voted=1, highest=1), lifted(0, voted=2, highest=1)
+    (0, 2)
+    >>> lifted(2, voted=2, highest=2), lifted(2, voted=1, highest=1)
+    (2, 0)
+    """
+    if voted > highest:
+        return voted
+    return before if before <= voted else 0

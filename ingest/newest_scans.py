@@ -7,6 +7,7 @@ from psycopg import AsyncConnection
 from alarms.transition import Outcome
 from alarms.warming import warming_by_channel
 from historian.latest import Anchor, LatestScan, mark_silent, write_latest
+from historian.votes import write_votes
 from ingest.desk import SiteDesk
 from ingest.preparation import Prepared
 from telemetry.scan import JudgedScans
@@ -15,7 +16,7 @@ from telemetry.scan import JudgedScans
 async def write_newest(
     conn: AsyncConnection, desk: SiteDesk, prepared: Prepared, outcome: Outcome, flush_id: int
 ) -> None:
-    """Write what is newest after a flush: measured and calculated scans, and who fell silent."""
+    """Write what is newest after a flush: scans of all kinds, votes, and who fell silent."""
     warming = warming_by_channel(desk.state, desk.engine.rules, len(desk.plan.channels))
     rows = [row for scans in prepared.scans for row in _latest_of(desk, scans, warming)]
     rows += [
@@ -30,6 +31,7 @@ async def write_newest(
         for scans in outcome.calculated
     ]
     await write_latest(conn, desk.ids.site_id, flush_id, rows)
+    await write_votes(conn, desk.ids.site_id, flush_id, outcome.votes)
     if prepared.silences:
         silent = [desk.ids.group_ids[one.group] for one in prepared.silences]
         await mark_silent(conn, desk.ids.site_id, flush_id, silent)

@@ -14,3 +14,10 @@ class Part(BaseModel):
     """Every part of a site file: unknown keys are refused, parts never change once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Name(Part):
+    """What people call a thing, in both languages."""
+
+    en: Sentence
+    zh: Sentence

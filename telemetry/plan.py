@@ -20,6 +20,10 @@ from telemetry.site import (
     Station,
     Structure,
 )
+from telemetry.votes import VotedChannel, VotingGroup, place_of_votes, voting_group
+
+AnyChannel = Channel | CalculatedChannel | VotedChannel
+AnyGroup = ScanGroup | CalculatedGroup | VotingGroup
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +33,7 @@ class ChannelPlan:
     index: int  # Dense over the site, in the order of `SitePlan.channels`.
     group: int  # Index into `SitePlan.groups`.
     slot: int
-    channel: Channel | CalculatedChannel
+    channel: AnyChannel
     instrument: Instrument | None
     station: Station
     structure: Structure
@@ -41,16 +45,16 @@ class ChannelPlan:
 
     @property
     def calculated(self) -> bool:
-        """Whether the channel is computed from others."""
-        return isinstance(self.channel, CalculatedChannel)
+        """Whether the channel is computed from others, or voted by them."""
+        return not isinstance(self.channel, Channel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupPlan:
-    """One scan group or calculated group."""
+    """One scan group, calculated group, or the votes of a structure."""
 
     index: int
-    group: ScanGroup | CalculatedGroup
+    group: AnyGroup
     station: Station
     structure: Structure
     edge: str | None  # None for a calculated group.
@@ -66,7 +70,12 @@ class GroupPlan:
     @property
     def calculated(self) -> bool:
         """Whether the group's scans are computed at the centre."""
-        return isinstance(self.group, CalculatedGroup)
+        return not isinstance(self.group, ScanGroup)
+
+    @property
+    def voting(self) -> bool:
+        """Whether these are the votes of a structure."""
+        return isinstance(self.group, VotingGroup)
 
     @property
     def period_us(self) -> int:
@@ -138,14 +147,14 @@ class SitePlan:
 
 
 def plan_of(site: Site) -> SitePlan:
-    """Lay a checked site out flat, in the order of the file: measured groups before calculated."""
+    """Lay a checked site out flat, in the file's order: measured groups, calculated ones, votes."""
     edge_of_bus = {bus.id: bus.edge for bus in site.buses}
     groups: list[GroupPlan] = []
     channels: list[ChannelPlan] = []
     for structure, station, group in _groups_in_order(site):
         edge = edge_of_bus[group.bus] if isinstance(group, ScanGroup) else None
         instruments = {instrument.id: instrument for instrument in station.instruments}
-        in_group: list[Channel | CalculatedChannel] = list(group.channels)
+        in_group: list[AnyChannel] = list(group.channels)
         of_group = [
             ChannelPlan(
                 index=len(channels) + n,
@@ -186,13 +195,13 @@ def _event_sources(site: Site, edge_of_bus: Mapping[str, str]) -> tuple[EventSou
     )
 
 
-def layout_of(group: ScanGroup | CalculatedGroup) -> int:
+def layout_of(group: AnyGroup) -> int:
     """Name a group's layout by a hash of what each slot is: channel and the number read for it.
 
     Two site files agree about a layout exactly when they mean the same by every slot, so
     nobody has to count versions by hand. The result fits a signed 64-bit integer.
     """
-    channels: list[Channel | CalculatedChannel] = list(group.channels)
+    channels: list[AnyChannel] = list(group.channels)
     lines = [
         f"{channel.slot} {channel.id} {_number_read(channel)}"
         for channel in sorted(channels, key=lambda one: one.slot)
@@ -201,7 +210,9 @@ def layout_of(group: ScanGroup | CalculatedGroup) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _number_read(channel: Channel | CalculatedChannel) -> str:
+def _number_read(channel: AnyChannel) -> str:
+    if isinstance(channel, VotedChannel):
+        return "voted"
     if isinstance(channel, CalculatedChannel):
         return "calculated"
     register = channel.register_
@@ -222,7 +233,7 @@ def _number_read(channel: Channel | CalculatedChannel) -> str:
 
 def _groups_in_order(
     site: Site,
-) -> Iterator[tuple[Structure, Station, ScanGroup | CalculatedGroup]]:
+) -> Iterator[tuple[Structure, Station, AnyGroup]]:
     stations = [
         (structure, station) for structure in site.structures for station in structure.stations
     ]
@@ -232,3 +243,7 @@ def _groups_in_order(
     for structure, station in stations:
         for calculated in station.calculated_groups:
             yield structure, station, calculated
+    for structure in site.structures:
+        votes = voting_group(structure)
+        if votes is not None:
+            yield structure, place_of_votes(structure), votes

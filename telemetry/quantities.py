@@ -200,6 +200,7 @@ _TABLE: Final[tuple[Quantity, ...]] = (
     Quantity("count", "count", "Count", "计数"),
     Quantity("duration", "time", "Duration", "时长"),
     Quantity("state", "state", "State", "状态"),
+    Quantity("voted_level", "state", "Voted level", "综合预警等级"),
     Quantity("index", "none", "Index", "指数"),
 )
 

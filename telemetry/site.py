@@ -17,6 +17,7 @@ from telemetry.event_rules import EventDetector
 from telemetry.limits import Chart, Limit, RateLimit
 from telemetry.logger_files.format import FileOfGroup
 from telemetry.part import Key, NotNegative, Part, Positive, Sentence
+from telemetry.part import Name as Name  # noqa: PLC0414 (the other rooms take it from here)
 from telemetry.register import ByteOrder, Register, Table
 from telemetry.screens import Screens
 from telemetry.sources import (
@@ -32,15 +33,9 @@ from telemetry.sources import (
     Mqtt,
 )
 from telemetry.trends import AnyTrend, Drift
+from telemetry.voting import Voting
 
 Unit = Annotated[str, StringConstraints(min_length=1, max_length=16)]
-
-
-class Name(Part):
-    """What people call a thing, in both languages."""
-
-    en: Sentence
-    zh: Sentence
 
 
 class Level(IntEnum):
@@ -344,6 +339,7 @@ class Structure(Part):
     kind: StructureKind
     name: Name
     stations: Annotated[list[Station], Field(min_length=1)]
+    voting: Voting | None = None
 
 
 class Site(Part):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from alarms.engine import SiteEngine
 from alarms.engine_state import EngineState
 from alarms.ticks import TickSchedule
-from alarms.transition import Inputs, Outcome, Transition
+from alarms.transition import Inputs, Outcome, TakenVote, Transition
 from telemetry.plan import SitePlan, plan_of
 from telemetry.quality import Quality
 from telemetry.scan import JudgedScans
@@ -53,6 +53,8 @@ def plan(
     *,
     period_s: float | Mapping[str, float] = 60.0,
     technical_level: str = "yellow",
+    instruments: Sequence[dict[str, Any]] = ({"id": "gauge", "type": "gauge"},),
+    voting: dict[str, Any] | None = None,
 ) -> SitePlan:
     """A site with one structure, one station and the groups given."""
 
@@ -64,7 +66,7 @@ def plan(
     station = {
         "id": "station",
         "name": name,
-        "instruments": [{"id": "gauge", "type": "gauge"}],
+        "instruments": list(instruments),
         "scan_groups": [
             {**part(key, channels), "bus": "bus", "device_id": 1}
             for key, channels in groups.items()
@@ -73,7 +75,13 @@ def plan(
             part(key, channels) for key, channels in (calculated_groups or {}).items()
         ],
     }
-    structure = {"id": "dam", "kind": "tailings_dam", "name": name, "stations": [station]}
+    structure: dict[str, Any] = {
+        "id": "dam",
+        "kind": "tailings_dam",
+        "name": name,
+        "stations": [station],
+        "voting": voting,
+    }
     return plan_of(
         Site.model_validate(
             {
@@ -134,6 +142,7 @@ class Watch:
         self.schedule = TickSchedule(of)
         self.state: EngineState = self.engine.initial_state()
         self.told: list[Transition] = []
+        self.votes: dict[str, TakenVote] = {}  # The newest of each structure.
 
     def flush(self, *some: JudgedScans, excused: Sequence[int] = (), **inputs: Any) -> Outcome:
         """Take scans and other inputs in, and the ticks that become due with them."""
@@ -143,6 +152,7 @@ class Watch:
         ticks = self.schedule.due(self.state, ordered, not_waited_for)
         outcome = self.engine.step(self.state, Inputs(scans=ordered, ticks=ticks, **inputs))
         self.told.extend(outcome.transitions)
+        self.votes |= {one.structure: one for one in outcome.votes}
         return outcome
 
 

@@ -69,7 +69,8 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
     Transitions of a stretch come in the order of their instants, those of one instant as the
     engine said them. Silences, and what else happened to lines, are not in the stored numbers.
     """
-    engine, schedule, slow = SiteEngine(plan), TickSchedule(plan), SlowJudge(plan)
+    engine, slow = SiteEngine(plan), SlowJudge(plan)
+    schedule, votes = TickSchedule(plan, votes=False), TickSchedule(plan, votes=True)
     state, slow_state = engine.initial_state(), slow.initial_state()
     async for stretch in history.stretches():
         silent = history.silent_after(stretch.until_us)
@@ -83,6 +84,10 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
             judged = [*_as_screened(stretch.scans, outcomes[0].screened), *calculated]
             beliefs = slow.step(slow_state, judged).beliefs
             outcomes.append(engine.step(state, Inputs(beliefs=tuple(beliefs))))
+        # Votes come last, so that they see what slow methods believe of the same instants.
+        while ticks := votes.due(state, (), silent):
+            outcomes.append(engine.step(state, Inputs(ticks=ticks)))
+            calculated += _as_judged(outcomes[-1].calculated)
         yield Told(
             plan,
             (*stretch.scans, *calculated),

@@ -85,7 +85,7 @@ class _Deriving:
         for group in list(changed):
             changed[group] |= await self._waiting_weeks(group, changed[group])
         due: dict[int, set[int]] = {}
-        for group in self._derivation.order:
+        for group in self._derivation.computed:  # Levels of the past are not known: no votes.
             sources = self._derivation.sources[group]
             weeks_us = {week_us for one in sources for week_us in changed.get(one, ())}
             if weeks_us:

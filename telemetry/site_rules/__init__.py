@@ -18,6 +18,7 @@ from telemetry.site_rules.messages import message_findings
 from telemetry.site_rules.places import Finding
 from telemetry.site_rules.sources import source_findings
 from telemetry.site_rules.trends import trend_findings
+from telemetry.site_rules.votes import vote_findings
 
 __all__ = ["Finding", "findings"]
 
@@ -34,3 +35,4 @@ def findings(site: Site) -> Iterator[Finding]:
     yield from limit_findings(site)
     yield from trend_findings(site)
     yield from calculation_findings(site)
+    yield from vote_findings(site)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from history import NoProgress, import_of_mine, stepping_file
 from ingest_bench import fetch
-from ingest_site import BEGAN_US, HOUR_US, group_in, plan_in, site_document, write_site
+from ingest_site import BEGAN_US, HOUR_US, NAME, group_in, plan_in, site_document, write_site
 from recovery_bench import FAULTS, FORGET, Plan, Run
 from recovery_script import script
 
@@ -69,6 +69,15 @@ def other_document() -> dict[str, Any]:
     (together,) = group_in(tree, "sums")["channels"]
     together["limits"][0]["levels"] = {"orange": 90.0}
     group_in(tree, "sums")["period_s"] = 120
+    tree["structures"][0]["voting"] = {
+        "every_s": 120,
+        "max_age_s": 180,
+        "ladder": {"blue_to_yellow": 2, "yellow_to_orange": 2, "source": "Test"},
+        "items": [
+            {"id": "pool", "slot": 1, "name": NAME, "points": ["pond"]},
+            {"id": "line", "slot": 2, "name": NAME, "points": ["pond", "tip", "base", "together"]},
+        ],
+    }
     return tree
 
 
@@ -117,11 +126,13 @@ async def plainly(dsn: str, plan: SitePlan) -> list[Transition]:
     engine = SiteEngine(plan)
     state = engine.initial_state()
     nobody = np.zeros(len(plan.groups), np.bool_)
-    ticks = TickSchedule(plan).due(state, given, nobody)
+    ticks = TickSchedule(plan, votes=False).due(state, given, nobody)
     outcome = engine.step(state, Inputs(scans=given, ticks=ticks))
     slow = SlowJudge(plan)
     beliefs = slow.step(slow.initial_state(), given).beliefs
-    told = engine.step(state, Inputs(beliefs=tuple(beliefs))).transitions
+    told = list(engine.step(state, Inputs(beliefs=tuple(beliefs))).transitions)
+    votes = TickSchedule(plan, votes=True).due(state, (), nobody)
+    told += engine.step(state, Inputs(ticks=votes)).transitions
     return [*outcome.transitions, *told]
 
 
@@ -141,7 +152,7 @@ def test_another_configuration_is_held_to_the_stored_numbers(
     assert by_time(found) == by_time(asyncio.run(plainly(postgres_dsn, plan)))
     told = {one.channel for one in found if one.kind is AlarmKind.PROCESS}
     assert {"pond", "tip", "crack", "base"} <= told
-    assert {one.rule for one in found} >= {"clock", "limit_high", "trend_rate_low_600"}
+    assert {one.rule for one in found} >= {"clock", "limit_high", "trend_rate_low_600", "vote"}
     for module in (history, ticks):
         monkeypatch.setattr(module, "TICKS_AT_ONCE_MAX", 2)
     assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)

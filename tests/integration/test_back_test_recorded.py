@@ -13,6 +13,7 @@ from ingest_site import (
     BEGAN_US,
     HOUR_US,
     MINUTE_US,
+    NAME,
     SECOND_US,
     block,
     group_in,
@@ -74,7 +75,25 @@ def stricter(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-async def lived(dsn: str, folder: Path, seed: int) -> list[dict[str, Any]]:
+def with_votes(tree: dict[str, Any]) -> dict[str, Any]:
+    """The same mine, whose dam votes: a pond at yellow makes both of its items yellow."""
+    toe = ["toe"] if group_in(tree, "levels")["channels"][1]["limits"] else []
+    ladder = {"blue_to_yellow": 2, "yellow_to_orange": 2, "orange_to_red": 2, "source": "Design"}
+    tree["structures"][0]["voting"] = {
+        "every_s": 60,
+        "max_age_s": 180,
+        "ladder": ladder,
+        "items": [
+            {"id": "pool", "slot": 1, "name": NAME, "points": ["pond"]},
+            {"id": "line", "slot": 2, "name": NAME, "points": ["pond", *toe, "together"]},
+        ],
+    }
+    return tree
+
+
+async def lived(
+    dsn: str, folder: Path, seed: int, change: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> list[dict[str, Any]]:
     """Let a mine live: failed commits, restarts, late rows, a new site file; read its journal."""
     steps = script(seed)
     half = NEW_FILE_AFTER[seed]
@@ -83,9 +102,9 @@ async def lived(dsn: str, folder: Path, seed: int) -> list[dict[str, Any]]:
     async with await connect(dsn, name="test", autocommit=True) as connection:
         await connection.execute(FAULTS)
         await connection.execute(FORGET)
-        first = Run(dsn, write_site(folder, site_document()), connection)
+        first = Run(dsn, write_site(folder, change(site_document())), connection)
         await first.through(steps[:half], Plan(every, {half // 3}, {4, 8}))
-        second = Run(dsn, write_site(folder, stricter(site_document())), connection)
+        second = Run(dsn, write_site(folder, change(stricter(site_document()))), connection)
         rest = steps[half:]
         await second.through(rest, Plan(every, {len(rest) // 3, len(rest) - 4}, {26}))
         rows = await fetch(connection, "select body from journal order by number")
@@ -112,6 +131,30 @@ def test_the_recorded_order_says_what_was_told_live(
     bounds = {one["evidence"].get("bound") for one in journal}
     assert bounds & {10.0, 20.0}
     assert bounds & {6.0, 9.0, 14.0}
+
+
+@pytest.mark.parametrize("seed", NEW_FILE_AFTER)
+async def test_votes_are_said_again_as_they_were_told_live(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, seed: int
+) -> None:
+    journal = of_the_ground(await lived(postgres_dsn, tmp_path, seed, with_votes))
+    said = of_the_ground(as_told(await replayed(postgres_dsn)))
+
+    assert said == journal
+    votes = [one for one in journal if one["rule"] == "vote"]
+    assert {"dam"} <= {one["channel"] for one in votes}
+    assert {"raise", "clear"} <= {one["change"] for one in votes}
+    # The newest vote is kept as it stands; the levels before it are scans of the structure.
+    (kept,) = await fetch(connection, "select structure, time, document from vote")
+    stored = await fetch(
+        connection,
+        "select time, value from scan join scan_group using (site_id, group_id) where key = 'dam'"
+        " order by time desc",
+    )
+    assert kept["structure"] == "dam"
+    assert kept["time"] == stored[0]["time"]
+    assert kept["document"]["voted"] == stored[0]["value"][0]
+    assert len(stored) > 10
 
 
 @pytest.mark.parametrize("seed", NEW_FILE_AFTER)

@@ -65,6 +65,8 @@ def assert_same(one: object, other: object) -> None:
             assert mine.keys() == theirs.keys()
             for group in mine:
                 assert_same(mine[group], theirs[group])
+        elif field.name == "votes":
+            assert_same(mine, theirs)
         elif field.name == "screens":
             for screen in fields(mine):
                 pairs = zip(getattr(mine, screen.name), getattr(theirs, screen.name), strict=True)

@@ -163,7 +163,47 @@ CALCULATIONS = [
     ("{p: p-101-pressure}", "{p: §p-101-level}", "in the same group"),
     ("inputs: {p: p-101-pressure}", "inputs: {p: twice}", "need each other"),
 ]
-EVERY_CASE = IDENTITIES + DEVICES + CHANNELS + CONVERSIONS + LIMITS + CHARTS + CALCULATIONS
+EAST_SLOPE = "    kind: slope\n"
+ITEM = "{id: opening, slot: 1, name: {en: x, zh: x}, points: [crack-1-opening]}"
+VOTED = {"every_s": "900", "max_age_s": "1800", "items": f"[{ITEM}]"}
+
+
+def with_votes(**words: str) -> tuple[str, str]:
+    """The slope's votes, with other words than those that are in order."""
+    lines = [f"      {key}: {word}\n" for key, word in (VOTED | words).items()]
+    return EAST_SLOPE, f"{EAST_SLOPE}    voting:\n{''.join(lines)}"
+
+
+def with_item(**words: str) -> tuple[str, str]:
+    """The same with another item."""
+    plain = {"id": "opening", "slot": "1", "name": "{en: x, zh: x}", "points": "[crack-1-opening]"}
+    inner = ", ".join(f"{key}: {word}" for key, word in (plain | words).items())
+    return with_votes(items=f"[{{{inner}}}]")
+
+
+NEAR = "{radius_m: 10, window_s: 60}"
+OTHER = "name: {en: x, zh: x}, points: [crack-1-opening]}"
+VOTES = [
+    (*with_item(points="[§crack-2]"), "the structure east-slope has no channel crack-2"),
+    (*with_item(points="[§p-101-pressure]"), "has no channel p-101-pressure"),
+    (*with_item(points="[§twice]"), "twice has no limit"),
+    (*with_item(points="[crack-1-opening, §crack-1-opening]"), "votes twice in one item"),
+    (*with_item(quantity="§crack_openning"), "the quantity crack_openning is unknown"),
+    (*with_item(points="[]", quantity="tilt"), "the item opening has no points"),
+    (*with_item(id="§crack-1-opening"), "called like a channel"),
+    (*with_item(id="§hill-sums"), "called like a group"),
+    (*with_item(id="§east-slope"), "called like a structure with votes"),
+    (*with_votes(items=f"[{ITEM}, {{id: §opening, slot: 2, {OTHER}]"), "called like another item"),
+    (*with_votes(items=f"[{ITEM}, {{id: b, slot: §1, {OTHER}]"), "slot 1 is used a second time"),
+    (*with_votes(every_s="§30"), "would wait for crack-1-opening, which comes every 60 s"),
+    (*with_votes(max_age_s="§600"), "most points would be too old at most votes"),
+    (
+        *with_votes(ladder="{blue_to_yellow: 5, source: §'GB 39496-2020, 5.5'}"),
+        "not those of GB 39496-2020, 5.5",
+    ),
+    (*with_item(neighbours="{radius_m: 10, window_s: 60, at_least: §2}"), "none is ever confirmed"),
+]
+EVERY_CASE = IDENTITIES + DEVICES + CHANNELS + CONVERSIONS + LIMITS + CHARTS + CALCULATIONS + VOTES
 
 
 @pytest.mark.parametrize(("passage", "broken", "says"), EVERY_CASE)
@@ -179,6 +219,27 @@ def test_each_rule_complains_in_the_right_place(passage: str, broken: str, says:
         before = marked[: marked.index("§")]
         place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
         assert (complaints[0].line, complaints[0].column) == place
+
+
+def test_no_channel_of_the_file_is_a_vote() -> None:
+    text = TEXT.replace("quantity: running_state", "quantity: voted_level", 1)
+    assert text != TEXT
+    [complaint] = complaints_about(text)
+    assert "voted_level is that of votes" in complaint.message
+
+
+def test_good_votes_are_not_complained_about() -> None:
+    assert complaints_about(TEXT.replace(*with_votes())) == []
+    ladder = "{blue_to_yellow: 5, source: Design file 7}"
+    assert complaints_about(TEXT.replace(*with_votes(ladder=ladder))) == []
+    twice = "                formula: 2 * crack if level > 0 else crack\n"
+    limited = "                limits: [{direction: high, levels: {red: 9}, source: x}]\n"
+    text = TEXT.replace(twice, f"{twice}{limited}", 1)
+    near = text.replace(*with_item(quantity="crack_opening", neighbours=NEAR))
+    [complaint] = complaints_about(near)
+    assert "no point of the item opening has a position" in complaint.message
+    placed = "{id: crack-1, position: {east_m: 0, north_m: 0, elevation_m: 0}, type"
+    assert complaints_about(near.replace("{id: crack-1, type", placed)) == []
 
 
 def test_a_good_file_is_not_complained_about() -> None:

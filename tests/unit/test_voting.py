@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarms.voting import Ladder, Vote, vote
+from alarms.voting import Vote, vote
 from telemetry.site import Level
+from telemetry.voting import Ladder
 
 COLOURS = {"-": 0, "b": 1, "y": 2, "o": 3, "r": 4}
 

@@ -16,6 +16,7 @@ import {
   trendOf,
 } from "./reading";
 import { forecastDetailOf, forecastOf } from "./reading_forecasts";
+import { type Vote, voteOf } from "./votes";
 
 const ROOT = "/api/v1";
 const TIMEOUT_MS = 15_000;
@@ -86,6 +87,10 @@ export async function channels(site: string): Promise<Channel[]> {
 
 export async function latest(site: string): Promise<Latest[]> {
   return listOf(await ask(`${at(site)}/latest`), latestOf);
+}
+
+export async function votes(site: string): Promise<Vote[]> {
+  return listOf(await ask(`${at(site)}/items`), voteOf);
 }
 
 /** The open alarms, the most urgent first; a flood may hold more of them than are sent. */

@@ -2,7 +2,8 @@
 
 import { eventRuleText } from "./event_words";
 import { boundText, dateText, numberText, spanText, valueText, withUnit } from "./format";
-import type { Alarm, Channel } from "./model";
+import { type Alarm, type Channel, LEVEL_KEYS } from "./model";
+import { countsIn } from "./votes";
 import { qualityName, say, spelled } from "./words";
 
 const numberIn = (alarm: Alarm, ...keys: string[]): number | null => {
@@ -50,6 +51,7 @@ export function trendText(method: string, windowS: number | null, low: boolean):
 
 /** The value against its bound: "41.3 mm ≥ 40.0 mm"; for other rules what was seen. */
 export function evidenceText(alarm: Alarm, channel: Channel | undefined): string | null {
+  if (alarm.rule === "vote") return voteText(alarm);
   if (alarm.rule === "quality") return reasonText(alarm);
   if (alarm.rule === "unreadable") return unreadText(alarm);
   if (alarm.rule.endsWith("certificate_ends")) return endText(alarm);
@@ -81,6 +83,19 @@ export function evidenceText(alarm: Alarm, channel: Channel | undefined): string
     return `${withUnit(numberText(value, resolution), unit)} ${sign} ${withUnit(boundText(bound), unit)}`;
   }
   return reasonText(alarm);
+}
+
+/** "2 orange, 1 blue of 8 points". */
+function voteText(alarm: Alarm): string | null {
+  const members = numberIn(alarm, "members");
+  if (members === null) return reasonText(alarm);
+  const { votes, levels } = say();
+  const counts = countsIn(alarm).map(([level, count]) =>
+    votes.count(count, levels[LEVEL_KEYS[level]]),
+  );
+  const ofPoints = textIn(alarm, "of") === "points";
+  const text = counts.join(votes.comma) || votes.count(0, levels.none);
+  return ofPoints ? votes.ofPoints(text, members) : votes.ofItems(text, members);
 }
 
 /** A rate is known to no more than three digits or so. */

@@ -9,6 +9,7 @@ import "./styles/alarms.css";
 import "./styles/structure.css";
 import "./styles/forecasts.css";
 import "./styles/events.css";
+import "./styles/votes.css";
 import { render } from "preact";
 import { startTicking } from "./clock";
 import { begin, startAskingForSites, takeCode } from "./session";

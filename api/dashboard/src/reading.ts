@@ -27,7 +27,7 @@ export type Json = Record<string, unknown>;
 export const asJson = (value: unknown): Json => (value ?? {}) as Json;
 export const asList = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
 export const asText = (value: unknown): string => (value == null ? "" : String(value));
-const asTextOrNull = (value: unknown): string | null => (value == null ? null : String(value));
+export const asTextOrNull = (value: unknown): string | null => (value == null ? null : String(value));
 export const asNumberOrNull = (value: unknown): number | null =>
   typeof value === "number" && Number.isFinite(value) ? value : null;
 export const asNumber = (value: unknown): number => asNumberOrNull(value) ?? 0;

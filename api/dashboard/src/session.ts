@@ -10,6 +10,7 @@ import * as store from "./store";
 const SITES_AGAIN_MS = 15_000;
 /** The centre closes a line with this when its client should load everything again. */
 const BEGIN_ANEW = 1013;
+const VOTES_APART_MS = 1_000;
 const SITE_KEPT_AS = "groundwatch.site";
 
 /** Why the last attempt to sign in failed. */
@@ -131,15 +132,17 @@ async function watchSite(site: string, mine: number): Promise<void> {
 }
 
 async function loadSite(site: string, mine: number): Promise<Cursor> {
-  const [channels, latest, open] = await Promise.all([
+  const [channels, latest, votes, open] = await Promise.all([
     api.channels(site),
     api.latest(site),
+    api.votes(site),
     api.openAlarms(site),
   ]);
   if (mine === attempt) {
     batch(() => {
       store.takeSite(channels, open.alarms, open.notShown);
       store.takeLatest(latest);
+      store.takeVotes(votes);
       waiting.value = "loading"; // Whatever was waited for is here.
     });
   }
@@ -157,6 +160,16 @@ function listenerFor(site: string, from: Cursor): LiveListener {
       },
       () => undefined,
     );
+  };
+  // Point by point a vote is long, so it is asked for, at most once a second.
+  let votesAsked = false;
+  const readVotesSoon = async (): Promise<void> => {
+    if (votesAsked) return;
+    votesAsked = true;
+    await pause(VOTES_APART_MS);
+    votesAsked = false;
+    const taken = await api.votes(site).catch(() => null);
+    if (taken !== null && store.siteKey.value === site) store.takeVotes(taken);
   };
   // A centre that was started again may have another site file, with other limits.
   const readChannelsAgain = (): void => {
@@ -198,13 +211,17 @@ function listenerFor(site: string, from: Cursor): LiveListener {
         void readAlarmsAgain();
       }
       readLatestAgain();
+      void readVotesSoon();
     },
     alarmed(entry: AlarmEntry, heard: Cursor) {
       if (entry.number <= (cursor[site] ?? 0)) return;
       cursor = { ...cursor, ...heard, [site]: entry.number };
       store.takeEntry(entry);
     },
-    measured: (rows: Latest[]) => store.takeLatest(rows),
+    measured(rows: Latest[]) {
+      store.takeLatest(rows);
+      if (store.hasVotes(rows)) void readVotesSoon();
+    },
     ticked: followClock,
     async broke(code) {
       wasCut = true;

@@ -15,6 +15,10 @@ import {
   type Site,
   type Structure,
 } from "./model";
+import { isVote, type Vote } from "./votes";
+
+/** The newest vote of each structure that votes. */
+export const votes = signal<ReadonlyMap<string, Vote>>(new Map());
 
 export type Session = "unknown" | "signed_in" | "signed_out";
 export type LineState = "connecting" | "connected" | "reconnecting";
@@ -83,8 +87,20 @@ export function takeChannels(taken: readonly Channel[]): void {
 const written = (all: readonly Channel[]): string =>
   JSON.stringify(all, (_, value: unknown) => (value instanceof Map ? [...value] : value));
 
+export function takeVotes(taken: readonly Vote[]): void {
+  votes.value = new Map(taken.map((one) => [one.structure, one]));
+}
+
+/** Tell whether readings are of votes: then the centre knows more about these. */
+export const hasVotes = (rows: readonly Latest[]): boolean =>
+  rows.some((row) => {
+    const channel = channels.value.get(row.channel);
+    return channel !== undefined && isVote(channel);
+  });
+
 export function forgetSite(): void {
   batch(() => {
+    votes.value = new Map();
     isLoaded.value = false;
     channels.value = new Map();
     alarms.value = new Map();
@@ -195,8 +211,9 @@ export const levelByChannel = computed(() => {
   return levels;
 });
 
+/** What is measured or calculated at a structure; its votes are told apart from that. */
 export const channelsOf = (structure: string): Channel[] =>
-  [...channels.value.values()].filter((one) => one.structure === structure);
+  [...channels.value.values()].filter((one) => one.structure === structure && !isVote(one));
 
 export const alarmsOf = (structure: string): Alarm[] =>
   [...alarms.value.values()].filter((one) => one.structure === structure);

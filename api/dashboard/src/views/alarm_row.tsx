@@ -6,10 +6,12 @@ import { levelShown, levelSinceMs } from "../alarm_list";
 import { Picture } from "../icons";
 import { type Alarm, LEVEL_KEYS } from "../model";
 import { structureLink } from "../route";
-import { channels, isUnacknowledged, newestRaised, structureOf } from "../store";
+import { channels, isUnacknowledged, newestRaised, structureOf, votes } from "../store";
+import { neighboursOf } from "../votes";
 import { alarmName, inWords, say } from "../words";
 import { askToAcknowledge } from "./acknowledge";
 import { LevelBadge, TechnicalTag } from "./marks";
+import { neighboursText } from "./votes";
 
 export function AlarmRow({ alarm }: { alarm: Alarm }) {
   const words = say();
@@ -22,6 +24,8 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
   const hasReturned = alarm.clearedMs !== null;
   const source = sourceText(alarm);
   const sinceMs = levelSinceMs(alarm);
+  const isStanding = alarm.kind === "process" && !hasReturned;
+  const nearby = isStanding ? neighboursOf(votes.value.values(), alarm.channel) : null;
   return (
     <li
       class={`alarm panel level-${level} ${alarm.kind} ${alarm.state}${isNew ? " new" : ""}`}
@@ -53,6 +57,11 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
       <div class="alarm-evidence">
         <span class="rule">{ruleText(alarm)}</span>
         {evidence && <span class="measured">{evidence}</span>}
+        {nearby && (
+          <span class="source" data-testid="nearby">
+            {neighboursText(nearby)}
+          </span>
+        )}
         {source && <span class="source">{words.alarms.source(source)}</span>}
       </div>
       <div class="alarm-when">

@@ -11,7 +11,7 @@ import {
   LEVEL_KEYS,
 } from "../model";
 import { instantText } from "../format";
-import { isStale, latestOfChannel, line } from "../store";
+import { channels, isStale, latestOfChannel, line } from "../store";
 import { qualityName, say } from "../words";
 
 /** A level's word on its colour; a fault of the system leaves the full colour to the ground. */
@@ -69,6 +69,16 @@ export function ChannelLevel({ channel, level }: { channel: Channel; level: Leve
   if (!isJudged(channel)) return null;
   const known = line.value.state !== "reconnecting" && isKnown(channel);
   return known ? <LevelBadge level={0} /> : <UnknownBadge>{say().levels.unknown}</UnknownBadge>;
+}
+
+/** A level of votes; while no vote is current, what nobody votes on is unknown. */
+export function VotedLevel({ structure, level }: { structure: string; level: Level | null }) {
+  if (level !== null && level > 0) return <LevelBadge level={level} />;
+  const channel = channels.value.get(structure);
+  const row = latestOfChannel(structure).value;
+  const isCurrent = line.value.state !== "reconnecting" && channel && row && !isStale(row, channel);
+  if (level === null || !isCurrent) return <UnknownBadge>{say().levels.unknown}</UnknownBadge>;
+  return <LevelBadge level={0} />;
 }
 
 function UnknownBadge({ children }: { children: string }) {

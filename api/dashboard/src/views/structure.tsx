@@ -21,6 +21,7 @@ import { ChannelPanel } from "./channel_panel";
 import { ChannelRow } from "./channel_row";
 import { EventsPanel } from "./events_panel";
 import { FreshnessLine, StructureLevel } from "./marks";
+import { VoteLine, Votes } from "./votes";
 
 export function StructureView({
   structure: key,
@@ -60,10 +61,12 @@ export function StructureView({
           <small>{words.kinds[structure.kind]}</small>
         </h1>
         <StructureLevel level={summaryOf(open).worst} channels={own} />
+        <VoteLine structure={key} />
         <FreshnessLine channels={own} />
       </header>
       <div class="structure-body">
         <section class="channels" aria-label={words.structure.channels}>
+          <Votes structure={key} />
           {stationsOf(own).map((station) => (
             <Station key={station.station.id} station={station} chosen={chosen?.channel ?? null} />
           ))}

@@ -18,6 +18,7 @@ import {
 } from "../store";
 import { channelName, inWords, say } from "../words";
 import { doubtOf, FreshnessLine, LevelSign, StructureLevel } from "./marks";
+import { VoteLine } from "./votes";
 
 const KEY_CHANNELS = 5;
 const CHOOSE_AGAIN_MS = 600_000;
@@ -55,6 +56,7 @@ export function StructureCard({ structure }: { structure: Structure }) {
           </span>
         )}
       </p>
+      <VoteLine structure={key} />
       <KeyChannels structure={structure} channels={channels} />
     </article>
   );

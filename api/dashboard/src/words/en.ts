@@ -153,6 +153,7 @@ export const en = {
     page_hinkley_high: "Mean has shifted upwards (Page-Hinkley)",
     page_hinkley_low: "Mean has shifted downwards (Page-Hinkley)",
     state: "State",
+    vote: "Vote of several points",
     quality: "Reading is bad",
     unreadable: "Instruments cannot be read",
     silence: "No data",
@@ -250,6 +251,32 @@ export const en = {
     rejected: "Not accepted.",
     undecided: "The centre has not decided. The alarm is as it was; try again.",
     uncertain: "Whether it counted is not known: look at the alarm before you try again.",
+  },
+
+  votes: {
+    title: "Votes",
+    voted: "Voted",
+    highest: "Highest point",
+    confirmed: (level: string) => `Neighbours confirm: ${level.toLowerCase()}`,
+    unknown: (count: number, of: number) => `${count} of ${of} points unknown: their last level counts`,
+    points: (count: number, of: number) => `${count} of ${of} points`,
+    ladder: (blue: number, yellow: number, orange: number) =>
+      `${blue} blue count as 1 yellow, ${yellow} yellow as 1 orange, ${orange} orange as 1 red.`,
+    count: (count: number, level: string) => `${count} ${level.toLowerCase()}`,
+    comma: ", ",
+    ofPoints: (counts: string, of: number) => `${counts}, of ${of} points`,
+    ofItems: (counts: string, of: number) => `${counts}, of ${of} items`,
+    verdicts: {
+      confirmed: (reachedBy: number, of: number) => `confirmed by ${reachedBy} of ${of} nearby`,
+      alone: (reachedBy: number, of: number) => `alone: ${reachedBy} of ${of} nearby`,
+      cannot_tell: (reachedBy: number, of: number) =>
+        `${reachedBy} of ${of} nearby; too few known to tell`,
+    },
+    doubts: {
+      silent: "no data",
+      bad: "no good reading",
+      warming_up: "warming up",
+    },
   },
 
   structure: {

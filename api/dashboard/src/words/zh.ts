@@ -148,6 +148,7 @@ export const zh: Words = {
     page_hinkley_high: "均值突升（Page-Hinkley）",
     page_hinkley_low: "均值突降（Page-Hinkley）",
     state: "状态",
+    vote: "多测点综合判定",
     quality: "读数无效",
     unreadable: "仪器无法读取",
     silence: "数据中断",
@@ -245,6 +246,31 @@ export const zh: Words = {
     rejected: "未被接受。",
     undecided: "监测中心尚未处理，报警状态未变，请重试。",
     uncertain: "是否已确认尚不清楚：请先查看该报警，再决定是否重试。",
+  },
+
+  votes: {
+    title: "综合判定",
+    voted: "综合等级",
+    highest: "最高单点",
+    confirmed: (level) => `邻近测点佐证：${level}`,
+    unknown: (count, of) => `${of} 个测点中 ${count} 个状态未知，按其最后等级计`,
+    points: (count, of) => `${of} 个测点中的 ${count} 个`,
+    ladder: (blue, yellow, orange) =>
+      `${blue} 个蓝色计为 1 个黄色，${yellow} 个黄色计为 1 个橙色，${orange} 个橙色计为 1 个红色。`,
+    count: (count, level) => `${count} 个${level}`,
+    comma: "、",
+    ofPoints: (counts, of) => `${of} 个测点中 ${counts}`,
+    ofItems: (counts, of) => `${of} 个预警项中 ${counts}`,
+    verdicts: {
+      confirmed: (reachedBy, of) => `已佐证：邻近 ${of} 个中 ${reachedBy} 个达到`,
+      alone: (reachedBy, of) => `孤立：邻近 ${of} 个中 ${reachedBy} 个达到`,
+      cannot_tell: (reachedBy, of) => `邻近 ${of} 个中 ${reachedBy} 个达到，已知者过少，无法判断`,
+    },
+    doubts: {
+      silent: "无数据",
+      bad: "无有效读数",
+      warming_up: "预热中",
+    },
   },
 
   structure: {
