@@ -8,6 +8,7 @@ import "./styles/overview.css";
 import "./styles/alarms.css";
 import "./styles/structure.css";
 import "./styles/forecasts.css";
+import "./styles/back_tests.css";
 import { render } from "preact";
 import { startTicking } from "./clock";
 import { begin, startAskingForSites, takeCode } from "./session";
