@@ -113,18 +113,28 @@ class SiteEngine:
 
     def _take_scans(self, state: EngineState, scans: Sequence[JudgedScans]) -> list[Transition]:
         transitions: list[Transition] = []
-        for steps in locksteps_of(scans):
-            if len(steps) >= self._cut.rounds_min:
-                transitions += self._take_lockstep(state, steps)
-                continue
-            for one in rounds_of(steps.members, steps.first, steps.end):
-                transitions += self._judge_clocks(state, one)
-                for finding in self._judge.judge(state, one):
-                    transitions += self._tell(state, finding)
+        longest = max((len(one.judged_us) for one in scans), default=0)
+        if longest < self._cut.rounds_min:  # As live flushes are.
+            transitions += self._take_rounds(state, rounds_of(scans))
+        else:
+            for steps in locksteps_of(scans):
+                if len(steps) >= self._cut.rounds_min:
+                    transitions += self._take_lockstep(state, steps)
+                else:
+                    rounds = rounds_of(steps.members, steps.first, steps.end)
+                    transitions += self._take_rounds(state, rounds)
         for scan in scans:
             if state.first_us[scan.group] == NEVER_US:
                 state.first_us[scan.group] = scan.judged_us[0]
             state.newest_us[scan.group] = scan.judged_us[-1]
+        return transitions
+
+    def _take_rounds(self, state: EngineState, rounds: Iterable[Round]) -> list[Transition]:
+        transitions: list[Transition] = []
+        for one in rounds:
+            transitions += self._judge_clocks(state, one)
+            for finding in self._judge.judge(state, one):
+                transitions += self._tell(state, finding)
         return transitions
 
     def _take_lockstep(self, state: EngineState, steps: Lockstep) -> list[Transition]:
