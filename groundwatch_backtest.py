@@ -35,6 +35,14 @@ Horizon = Annotated[
 ]
 ChatterRaises = Annotated[int, typer.Option(min=2, help="So many raises are chatter…")]
 ChatterWindow = Annotated[str, typer.Option(help="… within this time.")]
+Within = Annotated[
+    Path | None,
+    typer.Option(
+        hidden=True,
+        help="Lowest priority, bounded, progress as JSON on standard error; ends with standard "
+        "input, and removes this folder then. For the API.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the findings as one JSON object.")]
 To = Annotated[str, typer.Option(help="The instant before which it ends.")]
 
@@ -60,6 +68,7 @@ def backtest(
     chatter_raises: ChatterRaises = 3,
     chatter_window: ChatterWindow = "60s",
     json: AsJson = False,
+    within: Within = None,
 ) -> None:
     """Run the engine over stored history: what would have been told, and what it was worth."""
     from alarms.backtest.command import run_backtest
@@ -80,7 +89,7 @@ def backtest(
         ),
         charts=plot is not None,
     )
-    raise typer.Exit(run_backtest(request, plot=plot, as_json=json))
+    raise typer.Exit(run_backtest(request, plot=plot, as_json=json, within=within))
 
 
 def suggest(

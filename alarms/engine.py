@@ -17,10 +17,13 @@ from alarms.derivation import Derivation
 from alarms.engine_state import NEVER_US, EngineState
 from alarms.evidence import QUALITIES, Finding, evidence_of
 from alarms.judging import Judge
+from alarms.recurrences import PLAIN, Recurrences
 from alarms.rounds import Round, qualities_as_sent, rounds_of, scans_in_order
 from alarms.rules import announced_levels, compile_rules, kind_of_alarm, subject_key
 from alarms.screening import Screening
 from alarms.slow.believable import believable_rules
+from alarms.stretch_judging import StretchJudge
+from alarms.stretches import USUAL, Cut, Lockstep, locksteps_of
 from alarms.ticks import ticks_of
 from alarms.transition import (
     AlarmKind,
@@ -52,14 +55,18 @@ CLOCK = "clock"
 class SiteEngine:
     """The rules of one site's configuration, ready to be applied to its inputs."""
 
-    def __init__(self, plan: SitePlan) -> None:
+    def __init__(
+        self, plan: SitePlan, *, cut: Cut = USUAL, recurrences: Recurrences = PLAIN
+    ) -> None:
         self.plan = plan
+        self._cut = cut
         self.rules = compile_rules(plan)
         self.derivation = Derivation(plan)
         self.screening = Screening(plan)
         self.believable = believable_rules(plan)
         self.votes = VoteTaker(plan, self.rules)
         self._judge = Judge(plan, self.rules)
+        self._stretch_judge = StretchJudge(plan, self.rules, self._judge, recurrences)
         self._technical = Level[plan.site.technical_level.upper()]
 
     def initial_state(self) -> EngineState:
@@ -113,15 +120,46 @@ class SiteEngine:
 
     def _take_scans(self, state: EngineState, scans: Sequence[JudgedScans]) -> list[Transition]:
         transitions: list[Transition] = []
-        for one in rounds_of(scans):
-            transitions += self._judge_clocks(state, one)
-            for finding in self._judge.judge(state, one):
-                transitions += self._tell(state, finding)
-            self.votes.notice_warming(state, one)
+        longest = max((len(one.judged_us) for one in scans), default=0)
+        # Live flushes are short; and where votes ask who warms up, every round may end that.
+        if longest < self._cut.rounds_min or self.votes.follows_warming:
+            transitions += self._take_rounds(state, rounds_of(scans))
+        else:
+            for steps in locksteps_of(scans):
+                if len(steps) >= self._cut.rounds_min:
+                    transitions += self._take_lockstep(state, steps)
+                else:
+                    rounds = rounds_of(steps.members, steps.first, steps.end)
+                    transitions += self._take_rounds(state, rounds)
         for scan in scans:
             if state.first_us[scan.group] == NEVER_US:
                 state.first_us[scan.group] = scan.judged_us[0]
             state.newest_us[scan.group] = scan.judged_us[-1]
+        return transitions
+
+    def _take_rounds(self, state: EngineState, rounds: Iterable[Round]) -> list[Transition]:
+        transitions: list[Transition] = []
+        for one in rounds:
+            transitions += self._judge_clocks(state, one)
+            for finding in self._judge.judge(state, one):
+                transitions += self._tell(state, finding)
+            self.votes.notice_warming(state, one)
+        return transitions
+
+    def _take_lockstep(self, state: EngineState, steps: Lockstep) -> list[Transition]:
+        """Take many rounds in, and tell of them as if they had been taken one by one."""
+        groups = steps.groups
+        suspect = np.vstack([state.clock_suspect[groups], steps.suspect])
+        turned = np.flatnonzero((suspect[1:] != suspect[:-1]).any(axis=1)) + steps.first
+        found: dict[int, list[Finding]] = {int(number): [] for number in turned}
+        for number, finding in self._stretch_judge.judge(state, steps, self._cut):
+            found.setdefault(number, []).append(finding)
+        transitions: list[Transition] = []
+        for number in sorted(found):
+            for one in rounds_of(steps.members, number, number + 1):
+                transitions += self._judge_clocks(state, one)
+            for finding in found[number]:
+                transitions += self._tell(state, finding)
         return transitions
 
     def _tell(self, state: EngineState, found: Finding) -> list[Transition]:

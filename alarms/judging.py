@@ -37,24 +37,24 @@ NOTHING = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _OfKind:
+class OfKind:
     """Rules of one kind, and where their readings and instants stand."""
 
     rows: Rows | slice
     channels: Rows | slice
     groups: Rows
 
-    def at(self, places: Rows) -> "_OfKind":
+    def at(self, places: Rows) -> "OfKind":
         """Choose some of them."""
-        return _OfKind(_at(self.rows, places), _at(self.channels, places), self.groups[places])
+        return OfKind(_at(self.rows, places), _at(self.channels, places), self.groups[places])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Selection:
+class Selection:
     """Where the readings and rules of some groups stand."""
 
     channels: Rows | slice  # [reading]
-    kinds: tuple[_OfKind, ...]
+    kinds: tuple[OfKind, ...]
     asked: tuple[RuleKind, ...]  # Those that have rules here: many sites have no charts.
 
 
@@ -76,7 +76,7 @@ class Judge:
         self._rules = rules
         self._cells = Cells.of(plan)
         self._technical = np.int8(Level[plan.site.technical_level.upper()])
-        self._readings = _Readings(
+        self.readings = _Readings(
             value=np.full(len(plan.channels) + 1, np.nan),
             quality=np.zeros(len(plan.channels) + 1, dtype=np.int16),
             at_us=np.zeros(len(plan.groups), dtype=np.int64),
@@ -89,7 +89,7 @@ class Judge:
             self._group_of[:-1], np.arange(len(plan.groups) + 1)
         ).astype(np.int64)
         self._offsets = {kind: self._offset_of(kind) for kind in RuleKind}
-        self._selections: dict[bytes, _Selection] = {}
+        self._selections: dict[bytes, Selection] = {}
         self._kept = 0  # Readings that these are about, all together.
         self._kept_max = max(ROUNDS_KEPT * len(plan.channels), 2 * PIECE_READINGS)
         self._judges = {
@@ -104,12 +104,13 @@ class Judge:
         """Judge one round: change the state's columns, and list what is believed anew."""
         findings: list[Finding] = []
         for piece in pieces_of(of, self._cells, PIECE_READINGS):
-            findings += self._judge_piece(state, piece)
-        findings.sort(key=self._place)
+            findings += self.judge_piece(state, piece)
+        findings.sort(key=self.place)
         return findings
 
-    def _judge_piece(self, state: EngineState, of: Round) -> list[Finding]:
-        chosen, readings = self._selection_of(of.groups), self._readings
+    def judge_piece(self, state: EngineState, of: Round) -> list[Finding]:
+        """Judge some groups' scans; the findings are in the order of kinds."""
+        chosen, readings = self.selection_of(of.groups), self.readings
         readings.value[chosen.channels] = of.value
         readings.quality[chosen.channels] = of.quality
         readings.at_us[of.groups] = of.at_us
@@ -117,24 +118,24 @@ class Judge:
         readings.doubts = bool(of.quality.any()) or bool(np.isnan(of.value).any())
         unread = np.flatnonzero(is_unread(of.quality)) if readings.doubts else NOTHING
         if len(unread):
-            readings.unread[self._group_of[_at(chosen.channels, unread)]] = True
+            readings.unread[self.groups_of(chosen)[unread]] = True
         return [
             finding
             for kind in chosen.asked
             for finding in self._judge_kind(state, kind, chosen.kinds[kind])
         ]
 
-    def _judge_kind(self, state: EngineState, kind: RuleKind, of: _OfKind) -> list[Finding]:
+    def _judge_kind(self, state: EngineState, kind: RuleKind, of: OfKind) -> list[Finding]:
         if kind in CHARTS:
             return self._judge_charts(state, kind, of)
         return self._judges[kind](state, of)
 
-    def _place(self, found: Finding) -> tuple[int, int, int]:
+    def place(self, found: Finding) -> tuple[int, int, int]:
         """Order findings as the plan stands; a group's own come before its channels'."""
         rule = self._rules.rules[found.rule]
         return rule.group, -1 if rule.channel is None else rule.channel, found.rule
 
-    def _selection_of(self, groups: NDArray[np.int64]) -> _Selection:
+    def selection_of(self, groups: NDArray[np.int64]) -> Selection:
         """Find where these groups' readings and rules stand; mostly they have been asked for."""
         key = groups.tobytes()
         chosen = self._selections.get(key)
@@ -147,7 +148,11 @@ class Judge:
             self._kept += size
         return chosen
 
-    def _select(self, groups: NDArray[np.int64]) -> _Selection:
+    def groups_of(self, chosen: Selection) -> Rows:
+        """Return the group of each reading; one past the last where a slot has no channel."""
+        return self._group_of[chosen.channels]
+
+    def _select(self, groups: NDArray[np.int64]) -> Selection:
         rules = self._rules
         cells = self._cells.channels_of(groups)
         begins = self._channel_first[groups]
@@ -158,12 +163,12 @@ class Judge:
             offset = self._offsets[kind]
             if offset is not None:  # Each channel has one, so they stand like the channels.
                 rows = as_slice(channels + offset)
-                kinds.append(_OfKind(rows, as_slice(channels), of_channels))
+                kinds.append(OfKind(rows, as_slice(channels), of_channels))
                 continue
             rows = as_slice(ranges(rules.first[kind, groups], rules.first[kind, groups + 1]))
-            kinds.append(_OfKind(rows, as_slice(rules.channel[rows]), rules.group[rows]))
+            kinds.append(OfKind(rows, as_slice(rules.channel[rows]), rules.group[rows]))
         asked = tuple(kind for kind in RuleKind if len(kinds[kind].groups))
-        return _Selection(as_slice(cells), tuple(kinds), asked)
+        return Selection(as_slice(cells), tuple(kinds), asked)
 
     def _offset_of(self, kind: RuleKind) -> int | None:
         """Tell how far the rules of a kind stand from their channels, if each has exactly one."""
@@ -172,10 +177,10 @@ class Judge:
         every = np.arange(self._channel_first[-1])
         return rows.start if np.array_equal(channels, every) else None
 
-    def _there(self, of: _OfKind) -> tuple[_OfKind, NDArray[np.float64]]:
+    def _there(self, of: OfKind) -> tuple[OfKind, NDArray[np.float64]]:
         """Find the rules that have a reading to go by, and their readings."""
-        value = taken(self._readings.value, of.channels)
-        if not self._readings.doubts:
+        value = taken(self.readings.value, of.channels)
+        if not self.readings.doubts:
             return of, value
         missing = np.isnan(value)
         if not missing.any():
@@ -183,13 +188,13 @@ class Judge:
         places = np.flatnonzero(~missing)
         return of.at(places), value[places]
 
-    def _judge_limits(self, state: EngineState, of: _OfKind) -> list[Finding]:
+    def _judge_limits(self, state: EngineState, of: OfKind) -> list[Finding]:
         rules, rows = self._rules, of.rows
-        signed = taken(self._readings.value, of.channels) * taken(rules.sign, rows)
+        signed = taken(self.readings.value, of.channels) * taken(rules.sign, rows)
         hot = np.flatnonzero((signed >= taken(rules.lowest, rows)) | self._counts(state, rows))
-        return self._judge_bounds(state, _at(rows, hot), signed[hot])
+        return self.judge_bounds(state, _at(rows, hot), signed[hot])
 
-    def _judge_rates(self, state: EngineState, of: _OfKind) -> list[Finding]:
+    def _judge_rates(self, state: EngineState, of: OfKind) -> list[Finding]:
         rules = self._rules
         of, value = self._there(of)
         if not len(value):
@@ -202,7 +207,7 @@ class Judge:
             taken(state.anchor_value[YOUNG], own),
         )
         rate, after = rate_per_hour(
-            self._readings.at_us.take(of.groups),
+            self.readings.at_us.take(of.groups),
             value,
             before,
             window_us=taken(rules.window_us, own),
@@ -214,38 +219,40 @@ class Judge:
             state.anchor_us[YOUNG, own], state.anchor_value[YOUNG, own] = after[2:]
         signed = rate * taken(rules.sign, rows)
         hot = np.flatnonzero((signed >= taken(rules.lowest, rows)) | self._counts(state, rows))
-        return self._judge_bounds(state, _at(rows, hot), signed[hot], rate[hot])
+        return self.judge_bounds(state, _at(rows, hot), signed[hot], rate[hot])
 
-    def _judge_charts(self, state: EngineState, kind: RuleKind, of: _OfKind) -> list[Finding]:
+    def _judge_charts(self, state: EngineState, kind: RuleKind, of: OfKind) -> list[Finding]:
         rules = self._rules
         of, value = self._there(of)
         if not len(value):
             return []
         rows = of.rows
-        shown = charted(state, rules, kind, rows, self._readings.at_us.take(of.groups), value)
+        shown = charted(state, rules, kind, rows, self.readings.at_us.take(of.groups), value)
         hot = np.flatnonzero((shown >= taken(rules.lowest, rows)) | self._counts(state, rows))
-        found = self._judge_bounds(state, _at(rows, hot), shown[hot], shown[hot])
-        return [self._with_what_is_usual(state, one) for one in found]
+        found = self.judge_bounds(state, _at(rows, hot), shown[hot], shown[hot])
+        return [self.with_what_is_usual(state, one) for one in found]
 
-    def _with_what_is_usual(self, state: EngineState, found: Finding) -> Finding:
+    def with_what_is_usual(self, state: EngineState, found: Finding) -> Finding:
+        """Put beside a chart's finding what was usual for it."""
         own = np.array([found.rule - self._rules.begin(RuleKind.EWMA)])
         usual = usual_of(state, self._rules.charts, own)
         return replace(found, usual=(float(usual.mean[0]), float(usual.sigma[0])))
 
     def _counts(self, state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
         """Tell which rules have to be looked at, even when their reading violates nothing."""
-        busy = _busy(state, rows)
+        counts = busy(state, rows)
         if len(self._rules.confirms):
-            busy |= self._rules.confirms.row[rows] != NOT_CONFIRMING
-        return busy
+            counts |= self._rules.confirms.row[rows] != NOT_CONFIRMING
+        return counts
 
-    def _judge_bounds(
+    def judge_bounds(
         self,
         state: EngineState,
         rows: Rows,
         signed: NDArray[np.float64],
         figure: NDArray[np.float64] | None = None,
     ) -> list[Finding]:
+        """Hold signed figures to their rules' bounds; NaN says nothing."""
         if not len(rows):
             return []
         known = ~np.isnan(signed)
@@ -264,13 +271,13 @@ class Judge:
         )
         if len(asks):
             violated[asks] = self._confirm(state, rows[asks], confirm[asks], violated[asks])
-        return self._believe(state, rows, violated, None if figure is None else figure[known])
+        return self.believe(state, rows, violated, None if figure is None else figure[known])
 
     def _confirm(
         self, state: EngineState, rows: Rows, confirm: Rows, violated: NDArray[np.int8]
     ) -> NDArray[np.int8]:
         confirms = self._rules.confirms
-        at_us = self._readings.at_us[self._rules.group[rows]]
+        at_us = self.readings.at_us[self._rules.group[rows]]
         level, state.recent[:, confirm] = confirmed_level(
             violated,
             state.violated[rows],
@@ -282,39 +289,39 @@ class Judge:
         state.recent_us[confirm] = at_us
         return level
 
-    def _judge_states(self, state: EngineState, of: _OfKind) -> list[Finding]:
+    def _judge_states(self, state: EngineState, of: OfKind) -> list[Finding]:
         rules = self._rules
         of, value = self._there(of)
         if not len(value):
             return []
         rows = rows_of(of.rows)
         level = level_of_state(rows - rules.begin(RuleKind.STATE), value, rules.states)
-        hot = (level != NO_STATE) & ((level > 0) | _busy(state, rows))
-        return self._believe(state, rows[hot], level[hot])
+        hot = (level != NO_STATE) & ((level > 0) | busy(state, rows))
+        return self.believe(state, rows[hot], level[hot])
 
-    def _judge_quality(self, state: EngineState, of: _OfKind) -> list[Finding]:
-        if not self._readings.doubts and not _busy(state, of.rows).any():
+    def _judge_quality(self, state: EngineState, of: OfKind) -> list[Finding]:
+        if not self.readings.doubts and not busy(state, of.rows).any():
             return []
-        quality = taken(self._readings.quality, of.channels)
-        bad = is_bad(quality) | np.isnan(taken(self._readings.value, of.channels))
+        quality = taken(self.readings.quality, of.channels)
+        bad = is_bad(quality) | np.isnan(taken(self.readings.value, of.channels))
         # A reading that never came says nothing about its instrument: see `_judge_unreadable`.
-        hot = np.flatnonzero((bad | _busy(state, of.rows)) & ~is_unread(quality))
+        hot = np.flatnonzero((bad | busy(state, of.rows)) & ~is_unread(quality))
         level = np.where(bad[hot], self._technical, np.int8(0)).astype(np.int8)
-        return self._believe(state, _at(of.rows, hot), level)
+        return self.believe(state, _at(of.rows, hot), level)
 
-    def _judge_unreadable(self, state: EngineState, of: _OfKind) -> list[Finding]:
+    def _judge_unreadable(self, state: EngineState, of: OfKind) -> list[Finding]:
         """Judge whether devices can be read: once per group, however many channels it has."""
-        unread = self._readings.unread[of.groups]
-        hot = np.flatnonzero(unread | _busy(state, of.rows))
+        unread = self.readings.unread[of.groups]
+        hot = np.flatnonzero(unread | busy(state, of.rows))
         level = np.where(unread[hot], self._technical, np.int8(0)).astype(np.int8)
-        found = self._believe(state, _at(of.rows, hot), level)
-        return [self._with_what_is_unread(one) for one in found]
+        found = self.believe(state, _at(of.rows, hot), level)
+        return [self.with_what_is_unread(one) for one in found]
 
-    def _with_what_is_unread(self, found: Finding) -> Finding:
+    def with_what_is_unread(self, found: Finding) -> Finding:
         """Name the channels of a group that could not be read, and the reason that most have."""
         group = self._rules.rules[found.rule].group
         begin, end = np.searchsorted(self._group_of, [group, group + 1])
-        quality = self._readings.quality[begin:end]
+        quality = self.readings.quality[begin:end]
         unread = quality[is_unread(quality)]
         reason = np.argmax(np.bincount(unread)) if len(unread) else Quality.GOOD
         return replace(
@@ -325,7 +332,7 @@ class Judge:
             examples=tuple((begin + np.flatnonzero(quality == reason)).tolist()),
         )
 
-    def _believe(
+    def believe(
         self,
         state: EngineState,
         rows: Rows,
@@ -342,7 +349,7 @@ class Judge:
         if not len(rows):
             return []
         before = state.believed[rows]
-        at_us = self._readings.at_us[rules.group[rows]]
+        at_us = self.readings.at_us[rules.group[rows]]
         believed, since_us = believed_level(
             at_us,
             violated_before=state.violated[rows],
@@ -375,17 +382,18 @@ class Judge:
             rule=rule,
             before=before,
             after=after,
-            at_us=int(self._readings.at_us[self._rules.group[rule]]),
+            at_us=int(self.readings.at_us[self._rules.group[rule]]),
             since_us=tuple(int(since) for since in since_us),
-            value=float(self._readings.value[channel]),
-            quality=int(self._readings.quality[channel]),
+            value=float(self.readings.value[channel]),
+            quality=int(self.readings.quality[channel]),
             figure=figure,
         )
 
 
-def _busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
-    busy: NDArray[np.bool_] = (taken(state.violated, rows) | taken(state.believed, rows)) != 0
-    return busy
+def busy(state: EngineState, rows: Rows | slice) -> NDArray[np.bool_]:
+    """Tell which rules violate or believe a level."""
+    found: NDArray[np.bool_] = (taken(state.violated, rows) | taken(state.believed, rows)) != 0
+    return found
 
 
 def _at(rows: Rows | slice, places: Rows) -> Rows:

@@ -81,11 +81,14 @@ def _in_order(scans: JudgedScans, newest_us: int) -> JudgedScans:
     )
 
 
-def rounds_of(scans: Sequence[JudgedScans]) -> Iterator[Round]:
-    """Cut scans into rounds."""
+def rounds_of(
+    scans: Sequence[JudgedScans], number: int = 0, end: int | None = None
+) -> Iterator[Round]:
+    """Cut scans into rounds; only those from a number on, and before another, if that is said."""
     members = sorted(scans, key=lambda one: one.group)
-    number = 0
     while members := [one for one in members if len(one.judged_us) > number]:
+        if number == end:
+            break
         at_us = np.array([one.judged_us[number] for one in members], dtype=np.int64)
         sampled_us = np.array([one.sampled_us[number] for one in members], dtype=np.int64)
         quality = np.concatenate([one.quality[number] for one in members])

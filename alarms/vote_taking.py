@@ -54,6 +54,11 @@ class VoteTaker:
             [one for one in kept if one.channel in self._voting_of], self._warming(state)
         )
 
+    @property
+    def follows_warming(self) -> bool:
+        """Whether any point has rules that can't judge at first, or can't again after a gap."""
+        return bool(self._late)
+
     def notice_warming(self, state: EngineState, of: Round) -> None:
         """Note, after a round, which points can judge now and could not before, or cannot again."""
         if not self._late:

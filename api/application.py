@@ -13,6 +13,7 @@ from api.page import page_router
 from api.parts import Parts, make_parts
 from api.routes import (
     alarms,
+    back_tests,
     description,
     edges,
     events,
@@ -42,6 +43,7 @@ ROOMS = (
     trends,
     forecasts,
     edges,
+    back_tests,
     readings,
     live,
     description,
@@ -102,6 +104,7 @@ def _lifespan(
         tasks = [
             asyncio.create_task(parts.wakeups.run(), name="wakeups"),
             asyncio.create_task(parts.feed.run(), name="feed"),
+            asyncio.create_task(parts.back_tests.run(), name="back-tests"),
         ]
         for task in tasks:
             task.add_done_callback(ended)

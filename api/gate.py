@@ -5,6 +5,7 @@ for it. Only what `is_open` names is served to strangers.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -20,10 +21,12 @@ from historian.tokens import Token
 from telemetry.loopback import is_loopback
 
 BODY_BYTES_MAX = 64 * 1024  # The largest honest request is a comment on an alarm,
-READINGS_BYTES_MAX = 1 << 20  # but for readings, which may be packed.
+READINGS_BYTES_MAX = 1 << 20  # but for readings, which may be packed,
+BACK_TEST_BYTES_MAX = 10 << 20  # and for back-tests: two site files may come along.
 BODY_TIMEOUT_S = 10.0
 HANG_UP_TIMEOUT_S = 1.0
 READINGS_PATH = "/api/v1/readings"
+BACK_TESTS_PATH = re.compile(r"/api/v1/sites/[^/]+/backtests")
 SESSION_PATH = "/api/v1/session"
 STRANGERS_PATHS = frozenset({"/healthz", "/readyz"})
 METRICS_PATH = "/metrics"
@@ -173,7 +176,7 @@ async def _with_body_read(scope: Scope, receive: Receive) -> Receive:
     """Read the whole body, bounded in size and time, before any route sees the request."""
     if scope["method"] not in UNSAFE_METHODS:
         return receive
-    most = READINGS_BYTES_MAX if scope["path"] == READINGS_PATH else BODY_BYTES_MAX
+    most = _body_bytes_max(scope["path"])
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -189,6 +192,12 @@ async def _with_body_read(scope: Scope, receive: Receive) -> Receive:
     except TimeoutError as error:
         raise ApiError(408, "too_slow", "The request's body did not come in time.") from error
     return _replayed(bytes(body), receive)
+
+
+def _body_bytes_max(path: str) -> int:
+    if path == READINGS_PATH:
+        return READINGS_BYTES_MAX
+    return BACK_TEST_BYTES_MAX if BACK_TESTS_PATH.fullmatch(path) else BODY_BYTES_MAX
 
 
 def _replayed(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
@@ -233,7 +242,9 @@ class _Answer:
             headers = list(message.get("headers", []))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
-            message = {**message, "headers": headers + SECURITY_HEADERS}
+            given = {name for name, _ in headers}  # A page may have a policy of its own.
+            headers += [one for one in SECURITY_HEADERS if one[0] not in given]
+            message = {**message, "headers": headers}
         elif message["type"] in {"websocket.accept", "websocket.close"}:
             self._begun = True
         await self._send(message)

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import HTTPConnection
 
+from api.back_test_queue import BackTestQueue
 from api.errors import ApiError
 from api.live_feed import LiveFeed
 from api.metrics import Metrics
@@ -40,6 +41,7 @@ class Parts:
     wakeups: Wakeups
     feed: LiveFeed
     quarantine_count: QuarantineCount
+    back_tests: BackTestQueue
     exports: set[object] = field(default_factory=set)  # That are running.
 
 
@@ -61,6 +63,7 @@ def make_parts(settings: ApiSettings) -> Parts:
         wakeups=wakeups,
         feed=feed,
         quarantine_count=QuarantineCount(),
+        back_tests=BackTestQueue(settings.dsn),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
+from alarms.backtest.bounded import MEMORY_BYTES_MAX, ToldProgress, bound_to_starter
 from alarms.backtest.history import TooDenseError
 from alarms.backtest.known_events import KnownEventsError
 from alarms.backtest.page import page_of
@@ -21,12 +22,16 @@ REFUSED: Final = 2
 WIDTH: Final = 120  # Where the output is no terminal.
 
 
-def run_backtest(request: BackTestRequest, *, plot: Path | None, as_json: bool) -> int:
-    """Test, print, and return the exit code."""
+def run_backtest(
+    request: BackTestRequest, *, plot: Path | None, as_json: bool, within: Path | None = None
+) -> int:
+    """Test, print, and return the exit code; `within` is the folder of a bounded one."""
+    if within is not None:
+        bound_to_starter(within)
     try:
         if plot is not None:
             plot.touch()  # Better refused now than after an hour.
-        with ShownProgress() as progress:
+        with ShownProgress() if within is None else ToldProgress() as progress:
             test = asyncio.run(back_test(request, progress))
         if plot is not None:
             plot.write_text(page_of(test), encoding="utf-8")
@@ -36,6 +41,14 @@ def run_backtest(request: BackTestRequest, *, plot: Path | None, as_json: bool) 
         return REFUSED
     except (BackTestRefusedError, KnownEventsError, SiteFileError, TooDenseError) as error:
         sys.stderr.write(f"{error}\n")
+        return REFUSED
+    except MemoryError:
+        if within is None:
+            raise
+        sys.stderr.write(
+            f"The back-test needs more than {MEMORY_BYTES_MAX >> 20} MiB of memory. "
+            "Remedy: a shorter span.\n"
+        )
         return REFUSED
     if as_json:
         sys.stdout.write(json.dumps(as_object(test), ensure_ascii=False) + "\n")

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from alarms.backtest.history import StoredHistory, inputs_with_ticks, ticks_left
 from alarms.engine import SiteEngine
+from alarms.recurrences import fastest
 from alarms.replaying.eras import Era
 from alarms.replaying.recorded import from_the_beginning
 from alarms.rules import RuleKind
@@ -69,7 +70,7 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
     Transitions of a stretch come in the order of their instants, those of one instant as the
     engine said them. Silences, and what else happened to lines, are not in the stored numbers.
     """
-    engine, slow = SiteEngine(plan), SlowJudge(plan)
+    engine, slow = SiteEngine(plan, recurrences=fastest()), SlowJudge(plan)
     schedule, votes = TickSchedule(plan, votes=False), TickSchedule(plan, votes=True)
     state, slow_state = engine.initial_state(), slow.initial_state()
     async for stretch in history.stretches():

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection
 from alarms.backtest.feeding import by_event_time
 from alarms.backtest.history import StoredHistory
 from alarms.engine import SiteEngine
+from alarms.recurrences import fastest
 from alarms.transition import Inputs
 from historian.connection import connect
 from historian.embedded import EmbeddedPostgres
@@ -83,7 +84,7 @@ async def _bench(dsn: str, plan: SitePlan, scans: int) -> dict[str, Any]:
 
 async def _judging_alone(history: StoredHistory, plan: SitePlan) -> float:
     """Measure what the engine needs for the same stretches."""
-    engine = SiteEngine(plan)
+    engine = SiteEngine(plan, recurrences=fastest())
     state = engine.initial_state()
     needed_s = 0.0
     async for stretch in history.stretches():

@@ -41,6 +41,7 @@ PARAMETERS = {
     "{site}": SITE,
     "{channel}": "crack-1-opening",
     "{edge}": "dam-edge",
+    "{back_test}": "none",  # No number, so whoever may ask is told that.
     "{path:path}": "somewhere",
 }
 

@@ -1,12 +1,13 @@
 // Requests to the API. Every refusal becomes an ApiError whose message is the server's sentence.
 
 import type { Forecast, ForecastDetail } from "./forecasts";
-import type { Alarm, Channel, History, Latest, Site, Trend } from "./model";
+import type { Alarm, BackTest, Channel, History, Latest, Site, Trend } from "./model";
 import { type EventPage, eventPageOf } from "./events";
 import {
   type AlarmPage,
   alarmOf,
   alarmsOf,
+  backTestOf,
   channelOf,
   historyOf,
   instantMs,
@@ -161,4 +162,24 @@ export function unansweredOf(error: ApiError): Unanswered {
 
 export async function acknowledge(site: string, asked: Acknowledgement): Promise<Alarm> {
   return alarmOf(await send(`${at(site)}/acknowledgements`, asked));
+}
+
+export interface BackTestRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly site_file?: string;
+  readonly against?: string;
+  readonly events?: string;
+}
+
+export async function backTests(site: string): Promise<BackTest[]> {
+  return listOf(await ask(`${at(site)}/backtests`), backTestOf);
+}
+
+export async function askForBackTest(site: string, asked: BackTestRequest): Promise<void> {
+  await send(`${at(site)}/backtests`, asked);
+}
+
+export async function cancelBackTest(site: string, id: number): Promise<void> {
+  await ask(`${at(site)}/backtests/${id}`, { method: "DELETE" });
 }

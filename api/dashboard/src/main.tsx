@@ -10,6 +10,7 @@ import "./styles/structure.css";
 import "./styles/forecasts.css";
 import "./styles/events.css";
 import "./styles/votes.css";
+import "./styles/back_tests.css";
 import { render } from "preact";
 import { startTicking } from "./clock";
 import { begin, startAskingForSites, takeCode } from "./session";

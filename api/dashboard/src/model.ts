@@ -154,3 +154,23 @@ export const FIRST_BAD = 100;
 export function isBad(row: Latest): boolean {
   return row.value === null || row.quality >= FIRST_BAD;
 }
+
+export const BACK_TEST_STATES = ["queued", "running", "finished", "failed", "cancelled"] as const;
+export type BackTestState = (typeof BACK_TEST_STATES)[number];
+export const BACK_TEST_FILES = ["site_file", "against", "events"] as const;
+export type BackTestFile = (typeof BACK_TEST_FILES)[number];
+
+/** A test of limits over stored history. */
+export interface BackTest {
+  readonly id: number;
+  readonly state: BackTestState;
+  readonly askedMs: number; // Real time.
+  readonly askedBy: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly files: readonly BackTestFile[];
+  readonly doing: string | null;
+  readonly progress: number; // 0 to 1, of what is being done.
+  readonly reason: string | null; // Why it failed.
+  readonly hasPage: boolean;
+}

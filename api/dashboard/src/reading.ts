@@ -4,6 +4,8 @@ import type {
   Alarm,
   AlarmKind,
   AlarmState,
+  BackTest,
+  BackTestState,
   Channel,
   Cursor,
   Freshness,
@@ -20,7 +22,7 @@ import type {
   StructureKind,
   Trend,
 } from "./model";
-import { LEVEL_KEYS } from "./model";
+import { BACK_TEST_FILES, LEVEL_KEYS } from "./model";
 
 export type Json = Record<string, unknown>;
 
@@ -239,3 +241,21 @@ export function historyOf(value: unknown): History {
 
 export const listOf = <T>(value: unknown, read: (one: unknown) => T): T[] =>
   asList(value).map(read);
+
+export function backTestOf(value: unknown): BackTest {
+  const json = asJson(value);
+  const files = Array.isArray(json.files) ? (json.files as unknown[]) : [];
+  return {
+    id: asNumber(json.id),
+    state: asText(json.state) as BackTestState,
+    askedMs: instantMs(json.asked_at) ?? 0,
+    askedBy: asText(json.asked_by),
+    fromMs: instantMs(json.from) ?? 0,
+    toMs: instantMs(json.to) ?? 0,
+    files: BACK_TEST_FILES.filter((one) => files.includes(one)),
+    doing: asTextOrNull(json.doing),
+    progress: asNumber(json.progress),
+    reason: asTextOrNull(json.reason),
+    hasPage: json.has_page === true,
+  };
+}

@@ -6,6 +6,7 @@ export type Route =
   | { readonly view: "overview" }
   | { readonly view: "alarms" }
   | { readonly view: "forecasts"; readonly channel: string | null }
+  | { readonly view: "backtests" }
   | { readonly view: "structure"; readonly structure: string; readonly channel: string | null };
 
 const fragment = signal(window.location.hash);
@@ -20,7 +21,7 @@ export function routeOf(hash: string): Route {
     .replace(/^#\/?/, "")
     .split("/")
     .map(decoded);
-  if (view === "alarms") return { view };
+  if (view === "alarms" || view === "backtests") return { view };
   if (view === "forecasts") return { view, channel: first || null };
   if (view === "structures" && first) {
     return { view: "structure", structure: first, channel: second || null };
@@ -43,6 +44,7 @@ export const FORECASTS = "#/forecasts";
 
 export const forecastLink = (channel: string): string =>
   `${FORECASTS}/${encodeURIComponent(channel)}`;
+export const BACK_TESTS = "#/backtests";
 
 export function structureLink(structure: string, channel?: string | null): string {
   const link = `#/structures/${encodeURIComponent(structure)}`;

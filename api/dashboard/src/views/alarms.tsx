@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { byUrgency, type Filters, isFiltered, NO_FILTERS, passes } from "../alarm_list";
 import * as api from "../api";
 import { type Alarm, type AlarmKind, COLOURED, type Level, LEVEL_KEYS } from "../model";
+import { BACK_TESTS } from "../route";
 import { loadAgain } from "../session";
 import { alarms, alarmsNotShown, site, siteKey } from "../store";
 import { inWords, say } from "../words";
@@ -30,7 +31,12 @@ export function Alarms() {
   const shown = among.filter((alarm: Alarm) => passes(alarm, chosen)).sort(byUrgency);
   return (
     <main class="alarms" id="content">
-      <h1>{words.title}</h1>
+      <div class="heading">
+        <h1>{words.title}</h1>
+        <a href={BACK_TESTS} data-testid="to-back-tests">
+          {say().backTests.title}
+        </a>
+      </div>
       <FilterBar />
       {!showsClosed && <NotShown />}
       {showsClosed && closed.value === "loading" && <p class="empty panel">{words.closedLoading}</p>}

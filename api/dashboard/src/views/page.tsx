@@ -6,6 +6,7 @@ import { route } from "../route";
 import { waiting } from "../session";
 import { say } from "../words";
 import { AcknowledgeDialog } from "./acknowledge";
+import { BackTests } from "./back_tests";
 import { Announcement } from "./announcement";
 import { Alarms } from "./alarms";
 import { ForecastsView } from "./forecasts";
@@ -71,6 +72,8 @@ function View() {
       return <Alarms />;
     case "forecasts":
       return <ForecastsView channel={shown.channel} />;
+    case "backtests":
+      return <BackTests />;
     case "structure":
       return <StructureView structure={shown.structure} channel={shown.channel} />;
     case "overview":

@@ -29,6 +29,34 @@ export const en = {
     signOut: "Sign out",
   },
 
+  backTests: {
+    title: "Back-tests",
+    explanation:
+      "What the limits would have said about what is stored. Nothing is changed, and nobody is told. Without files, the site file in force is tested.",
+    from: "From (UTC)",
+    to: "Until the beginning of (UTC)",
+    siteFile: "Another site file instead",
+    against: "Compare with a site file",
+    events: "Known events (CSV)",
+    submit: "Test",
+    none: "No back-test has been asked for yet.",
+    report: "Report",
+    cancel: "Cancel",
+    asked: (when: string, who: string) => `Asked for ${when}, by ${who}`,
+    states: {
+      queued: "Waiting",
+      running: "Running",
+      finished: "Finished",
+      failed: "Failed",
+      cancelled: "Cancelled",
+    },
+    files: {
+      site_file: "another site file",
+      against: "compared with a file",
+      events: "known events",
+    },
+  },
+
   signIn: {
     title: "Sign in",
     explanation:

@@ -31,6 +31,33 @@ export const zh: Words = {
     signOut: "退出",
   },
 
+  backTests: {
+    title: "回测",
+    explanation: "用已存储的数据检验限值会如何报警。不改变任何内容，也不通知任何人。不附文件时，检验现行的站点文件。",
+    from: "起始（UTC）",
+    to: "截至该日开始（UTC）",
+    siteFile: "改用另一份站点文件",
+    against: "与另一份站点文件比较",
+    events: "已知事件（CSV）",
+    submit: "开始回测",
+    none: "还没有回测。",
+    report: "报告",
+    cancel: "取消",
+    asked: (when, who) => `${when} 由 ${who} 提出`,
+    states: {
+      queued: "排队中",
+      running: "进行中",
+      finished: "已完成",
+      failed: "失败",
+      cancelled: "已取消",
+    },
+    files: {
+      site_file: "另一份站点文件",
+      against: "与文件比较",
+      events: "已知事件",
+    },
+  },
+
   signIn: {
     title: "登录",
     explanation: "请打开 Groundwatch 启动时给出的登录链接，或粘贴访问令牌。",
