@@ -1,6 +1,9 @@
 // Every text of the page, in English. The Chinese dictionary must have the same keys.
 
+import { methods } from "./en_methods";
+
 export const en = {
+  ...methods,
   language: "English",
   otherLanguage: "中文",
   otherLanguageLabel: "中文: show this page in Chinese",
@@ -27,34 +30,6 @@ export const en = {
     toLight: "Switch to light colours",
     toDark: "Switch to dark colours",
     signOut: "Sign out",
-  },
-
-  backTests: {
-    title: "Back-tests",
-    explanation:
-      "What the limits would have said about what is stored. Nothing is changed, and nobody is told. Without files, the site file in force is tested.",
-    from: "From (UTC)",
-    to: "Until the beginning of (UTC)",
-    siteFile: "Another site file instead",
-    against: "Compare with a site file",
-    events: "Known events (CSV)",
-    submit: "Test",
-    none: "No back-test has been asked for yet.",
-    report: "Report",
-    cancel: "Cancel",
-    asked: (when: string, who: string) => `Asked for ${when}, by ${who}`,
-    states: {
-      queued: "Waiting",
-      running: "Running",
-      finished: "Finished",
-      failed: "Failed",
-      cancelled: "Cancelled",
-    },
-    files: {
-      site_file: "another site file",
-      against: "compared with a file",
-      events: "known events",
-    },
   },
 
   signIn: {
@@ -196,62 +171,6 @@ export const en = {
     enrolment_refused: "Wrong enrolment codes are tried out",
   },
 
-  trendOver: (window: string) => `, over ${window}`,
-  trendFalls: ", falling",
-  trends: {
-    rate: "Rate",
-    theil_sen: "Robust rate (Theil–Sen)",
-    mann_kendall: "Trend beyond chance (Mann–Kendall)",
-    hydrostatic: "Departs from what water, season and age explain",
-    seasonal: "Departs from its cycle of year and day",
-    acceleration: "Accelerates",
-    tangent_angle: "Tangent angle",
-    failure_time: "Failure is forecast",
-    intensity_duration: "Rain: intensity and duration",
-    antecedent_rain: "Antecedent rain",
-    recent_rain: "Rain of 3 and 15 days",
-    drift: "Drifts away from those that should say the same",
-  },
-
-  trendPanel: {
-    title: "Trends",
-    asOf: (instant: string) => `as of ${instant}`,
-    unknown: "Too little is known to say anything yet",
-    bins: (width: string) => `means over ${width}`,
-    failed: "Trends could not be loaded.",
-  },
-
-  events: {
-    title: "Events",
-    plot: "Magnitudes of the newest events in time",
-    none: "No events in the last week.",
-    when: "When",
-    kind: "Kind",
-    magnitude: "Magnitude",
-    details: "Details",
-    corrected: "corrected",
-    kinds: { seismic: "microseismic event", blast: "blast", observation: "observation" },
-    attributes: {
-      energy: "energy",
-      moment: "moment",
-      corner_frequency: "corner frequency",
-      note: "note",
-    },
-    rules: {
-      event_rate: "Rate of events above the usual",
-      energy_rate: "Energy above the usual",
-      b_value: "b-value",
-      energy_index: "Energy index falls while rock deforms",
-      reentry: "Not calm after a large event",
-    },
-    answers: {
-      unknown: "cannot tell",
-      warming_up: "warming up",
-      too_few: "too few events",
-      silent: "source is silent",
-    },
-  },
-
   refusals: {
     unknown_source: "event source is not in the site file",
     wrong_kind: "kind of event does not match the site file",
@@ -279,32 +198,6 @@ export const en = {
     rejected: "Not accepted.",
     undecided: "The centre has not decided. The alarm is as it was; try again.",
     uncertain: "Whether it counted is not known: look at the alarm before you try again.",
-  },
-
-  votes: {
-    title: "Votes",
-    voted: "Voted",
-    highest: "Highest point",
-    confirmed: (level: string) => `Neighbours confirm: ${level.toLowerCase()}`,
-    unknown: (count: number, of: number) => `${count} of ${of} points unknown: their last level counts`,
-    points: (count: number, of: number) => `${count} of ${of} points`,
-    ladder: (blue: number, yellow: number, orange: number) =>
-      `${blue} blue count as 1 yellow, ${yellow} yellow as 1 orange, ${orange} orange as 1 red.`,
-    count: (count: number, level: string) => `${count} ${level.toLowerCase()}`,
-    comma: ", ",
-    ofPoints: (counts: string, of: number) => `${counts}, of ${of} points`,
-    ofItems: (counts: string, of: number) => `${counts}, of ${of} items`,
-    verdicts: {
-      confirmed: (reachedBy: number, of: number) => `confirmed by ${reachedBy} of ${of} nearby`,
-      alone: (reachedBy: number, of: number) => `alone: ${reachedBy} of ${of} nearby`,
-      cannot_tell: (reachedBy: number, of: number) =>
-        `${reachedBy} of ${of} nearby; too few known to tell`,
-    },
-    doubts: {
-      silent: "no data",
-      bad: "no good reading",
-      warming_up: "warming up",
-    },
   },
 
   structure: {
@@ -346,70 +239,6 @@ export const en = {
     offDelay: "Off-delay",
   },
 
-  forecasts: {
-    title: "Forecasts of failure",
-    loading: "Loading …",
-    failed: "The forecasts could not be loaded. It is tried again by itself.",
-    empty:
-      "No channel of this site is asked when it fails: its site file names no trend failure_time.",
-    notFound: "There is no such channel.",
-    never: "This channel has not been asked when it fails.",
-    withTime: "Failure expected",
-    noneWithTime: "No channel has a time of failure.",
-    accelerating: "Accelerating, and no time can be told",
-    others: "Not accelerating, or not known",
-    left: (span: string) => `in ${span}`,
-    passed: (span: string) => `${span} ago`,
-    stale: "Out of date",
-    interval: (level: string, from: string, to: string) => `${level} %: ${from} to ${to}`,
-    askedAt: (time: string) => `Newest mean: ${time}`,
-    toChannel: "Readings",
-    hour: "h",
-    day: "d",
-    inverse: {
-      title: "Inverse velocity",
-      axis: (unit: string) => `1/v, ${unit}`,
-      label: (count: number, time: string | null) =>
-        `Inverse velocity: ${count} rates and the line through them` +
-        (time === null ? "" : `; failure expected ${time}`),
-      rates: "rate",
-      noise: "rate within the noise",
-      line: "line through the rates",
-      asked: "newest mean",
-      fails: "expected failure",
-      band: (level: string) => `${level} % interval`,
-    },
-    moves: {
-      title: "How the expected time has moved",
-      label: (count: number) => `The expected time of failure in ${count} answers`,
-      fails: "expected failure, by when it was asked",
-      band: (level: string) => `${level} % interval`,
-      present: "failure at the moment of asking",
-      explanation:
-        "A time that stays where it is may be trusted more than one that recedes, answer by answer.",
-      none: "No time has been given so far.",
-    },
-    facts: {
-      title: "What it rests on",
-      onset: "Accelerating since",
-      velocity: "Velocity now",
-      ratio: "To the fastest before",
-      tangent: "Improved tangent angle",
-      rSquared: "R² of the line",
-      rates: "Rates above the noise",
-      alpha: "α of Voight's law",
-      evidence: "Evidence for the law",
-    },
-    methods: {
-      title: "What other methods say",
-      explanation: "For comparison; their times carry no promise.",
-      line: "Line to zero",
-      slo: "SLO (t·v against v)",
-      alphaTwo: "Law with α = 2",
-      averages: "Two moving averages",
-    },
-  },
-
   quality: {
     good: "good",
     clock_suspect: "clock suspect",
@@ -433,7 +262,7 @@ export const en = {
 };
 
 /** The same keys with the same parameters, whatever the language. */
-type SameKeys<T> = {
+export type SameKeys<T> = {
   [K in keyof T]: T[K] extends string
     ? string
     : T[K] extends (...parameters: infer P) => string

@@ -1,8 +1,10 @@
 // Every text of the page, in Chinese; a key that is missing here is a compile error.
 
 import type { Words } from "./en";
+import { methods } from "./zh_methods";
 
 export const zh: Words = {
+  ...methods,
   language: "中文",
   otherLanguage: "EN",
   otherLanguageLabel: "EN：以英文显示本页",
@@ -29,33 +31,6 @@ export const zh: Words = {
     toLight: "切换到浅色",
     toDark: "切换到深色",
     signOut: "退出",
-  },
-
-  backTests: {
-    title: "回测",
-    explanation: "用已存储的数据检验限值会如何报警。不改变任何内容，也不通知任何人。不附文件时，检验现行的站点文件。",
-    from: "起始（UTC）",
-    to: "截至该日开始（UTC）",
-    siteFile: "改用另一份站点文件",
-    against: "与另一份站点文件比较",
-    events: "已知事件（CSV）",
-    submit: "开始回测",
-    none: "还没有回测。",
-    report: "报告",
-    cancel: "取消",
-    asked: (when, who) => `${when} 由 ${who} 提出`,
-    states: {
-      queued: "排队中",
-      running: "进行中",
-      finished: "已完成",
-      failed: "失败",
-      cancelled: "已取消",
-    },
-    files: {
-      site_file: "另一份站点文件",
-      against: "与文件比较",
-      events: "已知事件",
-    },
   },
 
   signIn: {
@@ -190,62 +165,6 @@ export const zh: Words = {
     enrolment_refused: "有人在试注册码",
   },
 
-  trendOver: (window) => `（${window}内）`,
-  trendFalls: "，下降",
-  trends: {
-    rate: "变化速率",
-    theil_sen: "稳健速率（Theil–Sen）",
-    mann_kendall: "显著趋势（Mann–Kendall）",
-    hydrostatic: "偏离水位、季节和时效所能解释的数值",
-    seasonal: "偏离年周期和日周期",
-    acceleration: "加速变形",
-    tangent_angle: "改进切线角",
-    failure_time: "预报失稳",
-    intensity_duration: "降雨强度与历时",
-    antecedent_rain: "前期降雨",
-    recent_rain: "3 日与前 15 日降雨",
-    drift: "与本应一致的测点逐渐偏离",
-  },
-
-  trendPanel: {
-    title: "趋势",
-    asOf: (instant) => `截至 ${instant}`,
-    unknown: "数据尚少，暂不能判断",
-    bins: (width) => `${width}均值`,
-    failed: "趋势无法加载。",
-  },
-
-  events: {
-    title: "事件",
-    plot: "最近事件的震级随时间分布",
-    none: "最近一周没有事件。",
-    when: "时间",
-    kind: "类型",
-    magnitude: "震级",
-    details: "详情",
-    corrected: "已修正",
-    kinds: { seismic: "微震事件", blast: "爆破", observation: "人工观察" },
-    attributes: {
-      energy: "能量",
-      moment: "地震矩",
-      corner_frequency: "拐角频率",
-      note: "备注",
-    },
-    rules: {
-      event_rate: "事件率高于平常",
-      energy_rate: "能量高于平常",
-      b_value: "b 值",
-      energy_index: "岩体变形而能量指数下降",
-      reentry: "大事件后尚未平静",
-    },
-    answers: {
-      unknown: "无法判断",
-      warming_up: "预热中",
-      too_few: "事件过少",
-      silent: "事件源无消息",
-    },
-  },
-
   refusals: {
     unknown_source: "站点文件中没有该事件源",
     wrong_kind: "事件类型与站点文件不符",
@@ -273,31 +192,6 @@ export const zh: Words = {
     rejected: "未被接受。",
     undecided: "监测中心尚未处理，报警状态未变，请重试。",
     uncertain: "是否已确认尚不清楚：请先查看该报警，再决定是否重试。",
-  },
-
-  votes: {
-    title: "综合判定",
-    voted: "综合等级",
-    highest: "最高单点",
-    confirmed: (level) => `邻近测点佐证：${level}`,
-    unknown: (count, of) => `${of} 个测点中 ${count} 个状态未知，按其最后等级计`,
-    points: (count, of) => `${of} 个测点中的 ${count} 个`,
-    ladder: (blue, yellow, orange) =>
-      `${blue} 个蓝色计为 1 个黄色，${yellow} 个黄色计为 1 个橙色，${orange} 个橙色计为 1 个红色。`,
-    count: (count, level) => `${count} 个${level}`,
-    comma: "、",
-    ofPoints: (counts, of) => `${of} 个测点中 ${counts}`,
-    ofItems: (counts, of) => `${of} 个预警项中 ${counts}`,
-    verdicts: {
-      confirmed: (reachedBy, of) => `已佐证：邻近 ${of} 个中 ${reachedBy} 个达到`,
-      alone: (reachedBy, of) => `孤立：邻近 ${of} 个中 ${reachedBy} 个达到`,
-      cannot_tell: (reachedBy, of) => `邻近 ${of} 个中 ${reachedBy} 个达到，已知者过少，无法判断`,
-    },
-    doubts: {
-      silent: "无数据",
-      bad: "无有效读数",
-      warming_up: "预热中",
-    },
   },
 
   structure: {
@@ -337,67 +231,6 @@ export const zh: Words = {
     confirm: (atLeast, ofLast) => `最近 ${ofLast} 次读数中至少 ${atLeast} 次`,
     onDelay: "报警延时",
     offDelay: "解除延时",
-  },
-
-  forecasts: {
-    title: "失稳时间预测",
-    loading: "正在加载…",
-    failed: "无法加载预测，正在自动重试。",
-    empty: "本矿山没有需要预测失稳时间的测点：站点文件中没有 failure_time 趋势。",
-    notFound: "没有这个测点。",
-    never: "该测点尚未作过失稳预测。",
-    withTime: "预计失稳",
-    noneWithTime: "没有测点给出失稳时间。",
-    accelerating: "正在加速，无法给出时间",
-    others: "没有加速，或情况不明",
-    left: (span) => `${span}后`,
-    passed: (span) => `${span}前`,
-    stale: "已过时",
-    interval: (level, from, to) => `${level} % 区间：${from} 至 ${to}`,
-    askedAt: (time) => `最新均值：${time}`,
-    toChannel: "读数",
-    hour: "h",
-    day: "d",
-    inverse: {
-      title: "速率倒数",
-      axis: (unit) => `1/v，${unit}`,
-      label: (count, time) =>
-        `速率倒数：${count} 个速率及其拟合直线` + (time === null ? "" : `；预计 ${time} 失稳`),
-      rates: "速率",
-      noise: "噪声之内的速率",
-      line: "拟合直线",
-      asked: "最新均值",
-      fails: "预计失稳时间",
-      band: (level) => `${level} % 区间`,
-    },
-    moves: {
-      title: "预计时间的变化",
-      label: (count) => `${count} 次预测的失稳时间`,
-      fails: "各次预测的失稳时间",
-      band: (level) => `${level} % 区间`,
-      present: "预测当时即失稳",
-      explanation: "保持不变的预计时间比一次次推后的更可信。",
-      none: "至今没有给出过时间。",
-    },
-    facts: {
-      title: "预测依据",
-      onset: "加速开始时间",
-      velocity: "当前速率",
-      ratio: "与此前最大速率之比",
-      tangent: "改进切线角",
-      rSquared: "直线拟合 R²",
-      rates: "高于噪声的速率个数",
-      alpha: "Voight 定律 α",
-      evidence: "符合规律的证据",
-    },
-    methods: {
-      title: "其他方法的结果",
-      explanation: "仅供比较，其时间不作保证。",
-      line: "倒数直线到零",
-      slo: "SLO 法（t·v 对 v）",
-      alphaTwo: "取 α = 2",
-      averages: "两种移动平均",
-    },
   },
 
   quality: {
