@@ -172,7 +172,7 @@ class _Reading:
         message, allowed = message_of(error)
         loc = [*error["loc"]]
         if error["type"] == "union_tag_invalid":
-            loc.append("kind")
+            loc.append(str(error["ctx"]["discriminator"]).strip("'"))
         if error["type"] == "register" and error["ctx"]["key"] is not None:
             loc.append(error["ctx"]["key"])
         return self._complaint(loc, message, allowed, at_key=error["type"] == "extra_forbidden")

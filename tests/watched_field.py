@@ -4,6 +4,7 @@ What the units would answer goes through the same conversion and the same engine
 centre; scans of a whole hour take a second.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +34,12 @@ class Watch:
     units: tuple[Unit, ...]
 
 
-def watch_of(scenario: Scenario, seed: int) -> Watch:
-    plan = plan_of(read_site_text(demo_site_text(scenario, {}), "demo-site.yaml"))
+def watch_of(
+    scenario: Scenario,
+    seed: int,
+    site_text: Callable[[Scenario, dict[str, int]], str] = demo_site_text,
+) -> Watch:
+    plan = plan_of(read_site_text(site_text(scenario, {}), "demo-site.yaml"))
     units = [unit for device in DEVICES for unit in units_of(scenario, plan, device, seed)]
     return Watch(scenario, plan, tuple(sorted(units, key=lambda unit: unit.plan.index)))
 
