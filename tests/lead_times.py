@@ -7,6 +7,7 @@ An event follows from the scenario's physics, never from what was told: the slop
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from statistics import median
 
@@ -76,4 +77,5 @@ def _medians(runs: Sequence[dict[str, object]]) -> dict[str, float | None]:
 if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--seeds", type=int, default=5, help="How many seeds, from 1.")
-    print(json.dumps(lead_times(range(1, words.parse_args().seeds + 1)), indent=1))
+    found = lead_times(range(1, words.parse_args().seeds + 1))
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")

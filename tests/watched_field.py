@@ -96,9 +96,7 @@ def transitions_of(
 
 def recorded(scans: tuple[JudgedScans, ...], outcome: Outcome) -> list[JudgedScans]:
     """What is stored of a flush: measured scans as screened, and calculated ones."""
-    measured = [
-        replace(one, quality=outcome.screened.get(one.group, one.quality)) for one in scans
-    ]
+    measured = [replace(one, quality=outcome.screened.get(one.group, one.quality)) for one in scans]
     derived = [
         JudgedScans(one.group, one.at_us, one.at_us, one.value, one.value, one.quality)
         for one in outcome.calculated

@@ -1,6 +1,7 @@
 """Templates: every default one is in order, and channels are completed from them, key by key."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,9 +77,7 @@ def site(
 
 
 def channels(text: str) -> dict[str, ChannelBase]:
-    return {
-        one.channel.id: one.channel for one in channels_of(read_site_text(text, "site.yaml"))
-    }
+    return {one.channel.id: one.channel for one in channels_of(read_site_text(text, "site.yaml"))}
 
 
 def complaints_about(text: str) -> list[Complaint]:
@@ -176,7 +175,9 @@ def test_a_channel_can_refuse(words: object) -> None:
 
 def test_a_channel_can_choose_and_of_two_the_upper_wins() -> None:
     uses = [OWN, {"use": "crack-opening"}]
-    found = channels(site([{"id": "both"}, {"id": "chooses", "templates": ["crack-opening"]}], uses))
+    found = channels(
+        site([{"id": "both"}, {"id": "chooses", "templates": ["crack-opening"]}], uses)
+    )
 
     assert [one.method for one in found["both"].trends] == ["theil_sen"]
     assert [one.method for one in found["chooses"].trends] == ["failure_time"]
@@ -219,7 +220,12 @@ def test_drift_is_asked_only_where_a_partner_is_named() -> None:
             "no quantity is called crack_openin",
             None,
         ),
-        ([{"use": "crack-opening", "with": {"bin_s": 30}}], {}, "shorter than the group", '"crack-'),
+        (
+            [{"use": "crack-opening", "with": {"bin_s": 30}}],
+            {},
+            "shorter than the group",
+            '"crack-',
+        ),
         ([{"id": "x", "givs": {}}], {}, "the key givs is unknown", '"givs"'),
     ],
 )
@@ -264,7 +270,7 @@ def test_templates_cannot_make_a_small_file_endless(monkeypatch: pytest.MonkeyPa
     assert "more than 20 values" in complaint.message
 
 
-def test_check_shows_what_each_channel_has_and_from_where(tmp_path: Any) -> None:  # noqa: ANN401
+def test_check_shows_what_each_channel_has_and_from_where(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     uses = [{"use": "crack-opening"}, {"use": "anchor-load"}]
     path.write_text(site([{"id": "one"}], uses), encoding="utf-8")
