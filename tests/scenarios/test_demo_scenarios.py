@@ -69,7 +69,8 @@ def test_what_comes_is_announced_at_orange_before_it_comes(name: str, seed: int)
 
 def test_the_slope_warns_for_half_an_hour_before_it_fails() -> None:
     watch, transitions = seen("slope-failure")
-    slope = [one for one in transitions if one.structure == "east-slope"]
+    alarms = raises(transitions, AlarmKind.PROCESS)
+    slope = [one for one in alarms if one.structure == "east-slope"]
     first = {
         level: minutes(watch, next(one for one in slope if one.level is level))
         for level in (Level.BLUE, Level.YELLOW, Level.ORANGE, Level.RED)
