@@ -26,7 +26,7 @@ GIVEN = {
     "microseismic-count": "learn_readings: 1000",
     "bearing-temperature": "window_s: 43200",
 }
-USE = re.compile(r"(?m)^  - \{ use: ([a-z-]+)(?:, with: \{.*\})? \}$")
+USE = re.compile(r"(?m)^  - \{ use: ([a-z-]+)(?:, with: \{.*\})? \}.*$")
 
 
 def month_of(name: str) -> Scenario:
