@@ -95,12 +95,18 @@ DataFolder = Annotated[Path, typer.Option("--data", help="The folder of the embe
 
 
 @app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="Site files.")]) -> None:
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Site files.")],
+    show_rules: Annotated[
+        bool, typer.Option(help="List what each channel ends up with, and from where.")
+    ] = False,
+) -> None:
     """Validate whole site files: every complaint names file, line and what is allowed."""
     from telemetry.check import check_files
+    from telemetry.shown_rules import shown_rules
 
     code, lines = check_files(files)
-    for line in lines:
+    for line in [*(shown_rules(files) if show_rules else []), *lines]:
         typer.echo(line)
     raise typer.Exit(code)
 
@@ -125,6 +131,20 @@ def profiles(
     try:
         typer.echo("\n".join(profile_list()) if name is None else profile_text(name).rstrip())
     except UnknownProfileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def templates(
+    name: Annotated[str | None, typer.Argument(help="Print this template's file.")] = None,
+) -> None:
+    """List the default templates: what channels of a kind get; or print one."""
+    from telemetry.channel_templates import UnknownTemplateError, template_list, template_text
+
+    try:
+        typer.echo("\n".join(template_list()) if name is None else template_text(name).rstrip())
+    except UnknownTemplateError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
 

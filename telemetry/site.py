@@ -32,6 +32,7 @@ from telemetry.sources import (
     ModbusTcp,
     Mqtt,
 )
+from telemetry.templates import AnyTemplate
 from telemetry.trends import AnyTrend, Drift
 from telemetry.voting import Voting
 
@@ -185,6 +186,8 @@ class ChannelBase(Part):
     screen: Screens | None = None
     trends: list[AnyTrend] = Field(default_factory=list)
     drift: Drift | None = None
+    # Only these of the site's templates; an empty list, or the word `none`: no template.
+    templates: list[Key] | None = None
     # A discrete channel names its states by number and has no limits.
     states: dict[int, State] | None = None
     state_on_delay_s: NotNegative = 0.0
@@ -351,5 +354,6 @@ class Site(Part):
     began_at: datetime  # Nothing can have been measured before.
     technical_level: LevelName = "yellow"
     profiles: list[Profile] = Field(default_factory=list)
+    templates: list[AnyTemplate] = Field(default_factory=list)
     buses: list[Bus] = Field(default_factory=list)
     structures: Annotated[list[Structure], Field(min_length=1)]

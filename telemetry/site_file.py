@@ -14,6 +14,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from telemetry.channel_templates import (
+    Filling,
+    fill_from_templates,
+    templates_used,
+    with_templates,
+)
 from telemetry.complaint import Complaint
 from telemetry.device_profiles import fill_from_profiles, profiles_used, with_profiles
 from telemetry.part import Part
@@ -73,7 +79,13 @@ def text_of_site_file(path: Path | str) -> str:
 
 def read_site_text(text: str, source_name: str) -> Site:
     """Read the text of a site file; `source_name` is what complaints call it."""
-    return _site_in(_tree_of(text, source_name), source_name)
+    return _site_in(_tree_of(text, source_name), source_name)[0]
+
+
+def read_with_origins(path: Path | str) -> tuple[Site, Filling]:
+    """Read a site file; return also what its channels have from templates."""
+    source_name = str(path)
+    return _site_in(_tree_of(text_of_site_file(path), source_name), source_name)
 
 
 def read_and_keep(path: Path | str) -> tuple[Site, str]:
@@ -82,15 +94,19 @@ def read_and_keep(path: Path | str) -> tuple[Site, str]:
 
 
 def keep_text(text: str, source_name: str) -> tuple[Site, str]:
-    """Read the text of a site file; return also one that means the same when profiles change.
+    """Read the text of a site file; return also one that means the same later.
 
-    Profiles that come with Groundwatch may: of a site that names some, all of them are written out.
+    Profiles and templates that come with Groundwatch may change: of a site that names some, all of
+    them are written out.
     """
     tree = _tree_of(text, source_name)
-    document = text
-    if profiles_used(tree[0]):  # Asked before the tree is filled from them.
-        document = json.dumps(with_profiles(tree[0]), ensure_ascii=False, indent=1)
-    return _site_in(tree, source_name), document
+    root, plain = tree[0], None
+    if profiles_used(root) or templates_used(root):  # Asked before the tree is filled from them.
+        plain = with_profiles(root)
+    site, _ = _site_in(tree, source_name)
+    if plain is None:
+        return site, text
+    return site, json.dumps(with_templates(plain), ensure_ascii=False, indent=1)
 
 
 def site_schema() -> dict[str, Any]:
@@ -156,7 +172,7 @@ class _Reading:
         message, allowed = message_of(error)
         loc = [*error["loc"]]
         if error["type"] == "union_tag_invalid":
-            loc.append("kind")
+            loc.append(str(error["ctx"]["discriminator"]).strip("'"))
         if error["type"] == "register" and error["ctx"]["key"] is not None:
             loc.append(error["ctx"]["key"])
         return self._complaint(loc, message, allowed, at_key=error["type"] == "extra_forbidden")
@@ -257,17 +273,18 @@ def _tree_of(text: str, source_name: str) -> tuple[Node, list[Complaint]]:
         raise SiteFileError(error.complaints) from None
 
 
-def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> Site:
+def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> tuple[Site, Filling]:
     root, complaints = tree
     try:
         complaints += fill_from_profiles(root, source_name)
+        filling = fill_from_templates(root, source_name)  # Quantities may come from profiles.
     except YamlError as error:
         raise SiteFileError(error.complaints) from None
     site, found = _Reading(source_name, root).outcome()
-    complaints += found
+    complaints += [*filling.complaints, *found]
     if complaints or site is None:
         raise SiteFileError(complaints)
-    return site
+    return site, filling
 
 
 def _refused(source_name: str, message: str, allowed: str, line: int = 0) -> SiteFileError:

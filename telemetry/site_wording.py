@@ -17,8 +17,8 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "missing": ("a second number is missing", "two numbers, as in [0, 100]"),
     "literal_error": ("{shown} may not stand here", "{expected}"),
     "enum": ("{shown} may not stand here", "{expected}"),
-    "union_tag_invalid": ("the kind {tag} is unknown", "{expected_tags}"),
-    "union_tag_not_found": ("the key kind is missing", "with the key kind"),
+    "union_tag_invalid": ("the {discriminator} {tag} is unknown", "{expected_tags}"),
+    "union_tag_not_found": ("the key {discriminator} is missing", "with the key {discriminator}"),
     "string_too_short": ("the text is empty", "some text"),
     "string_too_long": ("the text is too long", "at most {max_length} characters"),
     "too_short": ("the list is too short", "at least {min_length} items"),
@@ -150,8 +150,10 @@ def _tag_of(annotation: Any) -> object:  # noqa: ANN401
 
 
 def _kind_of(model: Any) -> object:  # noqa: ANN401
+    """Return the word by which a union knows a part: its `kind`, or its `method`."""
     fields = getattr(model, "model_fields", {})
-    annotation = fields["kind"].annotation if "kind" in fields else None
+    named = fields.get("kind") or fields.get("method")
+    annotation = named.annotation if named else None
     return get_args(annotation)[0] if get_origin(annotation) is Literal else None
 
 

@@ -16,6 +16,7 @@ PLACES = (1, 2, 3, 4)  # From below the crest to the toe.
 SURFACE_POINTS = (1, 2, 3, 4, 5, 6)
 TIP_BELOW_GROUND_M = 22.0
 AIR_PRESSURE_AT_CALIBRATION_KPA = 97.2
+SECOND_WIRES = ((2, 2),)  # Places whose borehole holds another wire at the same depth.
 # How deep the phreatic line stands in dry weather, by place; it nears the ground at the toe.
 DRY_DEPTH_M = {1: 14.0, 2: 12.0, 3: 10.0, 4: 8.0}
 MM_PER_TIP = 0.2
@@ -63,8 +64,9 @@ def _piezometer(
         air = weather.air_pressure_kpa(at_s) - AIR_PRESSURE_AT_CALIBRATION_KPA
         return head_m * KPA_PER_M + air
 
+    wires = [name, f"{name}b"] if (section, place) in SECOND_WIRES else [name]
     return {
-        f"{name}-pressure": Signal(pressure, noise=0.03, raw_step=0.1),
+        **{f"{wire}-pressure": Signal(pressure, noise=0.03, raw_step=0.1) for wire in wires},
         f"{name}-temperature": Signal(
             partial(weather.ground_temperature_c, lag_s=60.0 * DAY_S, damping=0.15),
             noise=0.01,

@@ -90,7 +90,7 @@ def test_the_demo_site_is_a_site_file_with_four_structures_and_edges(calm: Watch
     assert {bus.id: bus.edge for bus in site.buses} == {
         f"{device}-bus": f"{device}-edge" for device in DEVICES
     }
-    assert len(measured) == 123
+    assert len(measured) == 124
     assert all(one.channel.name is not None for one in calm.plan.channels)
 
 
