@@ -32,8 +32,8 @@ def page_hinkley_sums(
 ) -> tuple[Matrix, Matrix, Column]:
     """Add up deviations from the mean so far; return sums, counts, and the mean in the end."""
     found, counts, last = np.empty(reading.shape), np.empty(reading.shape), mean.copy()
-    columns = [_whole(one) for one in (count, total, slack, most)]
-    _page_hinkley(_whole(reading), *columns, found, counts, last)
+    seen, added, less, bound = (_whole(one) for one in (count, total, slack, most))
+    _page_hinkley(_whole(reading), seen, added, less, bound, found, counts, last)
     return found, counts, last
 
 
