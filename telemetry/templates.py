@@ -78,8 +78,9 @@ class TemplateUse(Part):
 
 
 def _kind_of(value: object) -> str:
+    """Tell a use of a shipped template from one of the site's own, as written or as read."""
     written = value if isinstance(value, dict) else {}
-    return "used" if USE in written else "own"
+    return "used" if isinstance(value, TemplateUse) or USE in written else "own"
 
 
 AnyTemplate = Annotated[
