@@ -333,8 +333,12 @@ def free_ports(count: int) -> list[int]:
 
 def database_processes(data: Path) -> list[int]:
     """List the processes of an embedded database: the one that its pid file names, and its own."""
-    pid_files = list(data.rglob("postmaster.pid"))
-    if not pid_files:
-        return []
-    postmaster = int(pid_files[0].read_text(encoding="utf-8").splitlines()[0])
-    return [postmaster, *children_of(postmaster)]
+    for pid_file in data.rglob("postmaster.pid"):
+        try:
+            lines = pid_file.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:  # A database that is started again has just removed it.
+            return []
+        if not lines:  # And is just writing it.
+            return []
+        return [int(lines[0]), *children_of(int(lines[0]))]
+    return []
