@@ -31,6 +31,13 @@ class ExportedNumbers(Enum):
     RAW = "raw"
 
 
+class Ratio(Enum):
+    """How the energies of two windows are compared."""
+
+    RECURSIVE = "recursive"
+    CLASSIC = "classic"
+
+
 Dsn = Annotated[
     str,
     typer.Option("--dsn", envvar="GROUNDWATCH_DSN", help="The database, as libpq writes it."),
@@ -45,6 +52,7 @@ def add_commands(app: typer.Typer) -> None:
     """Give the command line what is about files."""
     app.command(name="import")(import_)
     app.command()(export)
+    app.command()(triggers)
 
 
 def import_(
@@ -98,6 +106,29 @@ def export(
         time_zone=time_zone,
     )
     raise typer.Exit(run_export(request))
+
+
+def triggers(
+    file: Annotated[Path, typer.Argument(help="A waveform: one number a line.")],
+    rate_hz: Annotated[float, typer.Option(min=0.001, help="Samples a second.")],
+    begins_at: Annotated[
+        str | None, typer.Option(help="The instant of the first sample; then instants are told.")
+    ] = None,
+    short_ms: Annotated[float, typer.Option(help="The short window (STA).")] = 8.0,
+    long_ms: Annotated[float, typer.Option(help="The long window (LTA).")] = 80.0,
+    on: Annotated[float, typer.Option(help="An event begins at this ratio…")] = 4.0,
+    off: Annotated[float, typer.Option(help="… and ends below this one.")] = 1.5,
+    method: Annotated[Ratio, typer.Option(help="Of the means, or of their recursive form.")] = (
+        Ratio.RECURSIVE
+    ),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find where events begin in a waveform (STA/LTA)."""
+    from alarms.seismic.waveform import TriggerSettings
+    from ingest.history.waveform_command import run_triggers
+
+    settings = TriggerSettings(rate_hz, short_ms, long_ms, on, off, method.value)
+    raise typer.Exit(run_triggers(file, settings, begins_at=begins_at, as_json=json))
 
 
 def _listed(text: str) -> tuple[str, ...]:
