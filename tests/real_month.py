@@ -38,6 +38,9 @@ def month_site_text(scenario: Scenario, ports: dict[str, int]) -> str:
     """The demo site with a real mine's windows; what counts readings counts as many of them."""
     text = USE.sub(_given, demo_site_text(scenario, ports))
     text = text.replace("max_age_s: 95", f"max_age_s: {3 * PERIOD_S + 5:g}")
+    # Votes as often as there is something to vote on.
+    text = text.replace("every_s: 60\n", f"every_s: {PERIOD_S:g}\n")
+    text = text.replace("max_age_s: 180\n", f"max_age_s: {3 * PERIOD_S:g}\n")
     return text.replace("after_s: 1200", f"after_s: {40 * PERIOD_S:g}")
 
 
