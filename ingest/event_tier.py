@@ -6,16 +6,15 @@ transaction that lays beliefs down; the events themselves are read from their ta
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from alarms.seismic.catalogue import NO_EVENTS, Catalogue, key_of
+from alarms.replaying.catalogues import catalogue_of
 from alarms.seismic.following import Followed, advance, answers_of, followed_of, looks_from_us
 from alarms.seismic.judging import begin_watch
 from alarms.transition import Belief
@@ -109,7 +108,7 @@ class EventTier:
                 document = known or _begun(one, first_us.get(one.key), newest_us)
                 from_us = _from_us(one, document["tick"], first_us.get(one.key))
                 stored = await events_as_of(conn, site_id, from_us, flush_id)
-                events = _catalogue([event for event in stored if event.source == one.key])
+                events = catalogue_of([event for event in stored if event.source == one.key])
                 followed[one.key] = followed_of(document, events)
         follower = _Follower(desk, sources, followed, flush_id, newest_us)
         if row is None:  # So that a restart goes on from here, and not from later.
@@ -162,7 +161,7 @@ def _followed_through(
         reached = [min(event.at_us, event.received_us) for event in events]
         one.newest_us = max([one.newest_us, times.get(flush_id, -1), *reached])
         for source in one.sources:
-            more = _catalogue([event for event in events if event.source == source.key])
+            more = catalogue_of([event for event in events if event.source == source.key])
             one.followed[source.key], told = advance(
                 one.followed[source.key], source.source, more, one.newest_us
             )
@@ -183,22 +182,3 @@ def _from_us(one: EventSourcePlan, tick: object, first_us: int | None) -> int:
         return 0 if first_us is None else first_us
     at_us = tick * round(one.source.judge_every_s * 1e6)
     return max(first_us, looks_from_us(one.source, at_us))
-
-
-def _catalogue(events: Iterable[StoredEvent]) -> Catalogue:
-    """Events as columns, in the order given."""
-    rows = list(events)
-    if not rows:
-        return NO_EVENTS
-
-    def column(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        said = [event.attributes.get(name) for event in rows]
-        return np.array([one if isinstance(one, int | float) else np.nan for one in said])
-
-    return Catalogue(
-        key=np.array([key_of(event.event_id) for event in rows], np.int64),
-        at_us=np.array([event.at_us for event in rows], np.int64),
-        magnitude=column("magnitude"),
-        energy_j=column("energy_j"),
-        moment_nm=column("moment_nm"),
-    )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
+from alarms.backtest.event_feed import NO_SOURCES, EventFeed, event_warm_up_s
 from alarms.backtest.history import StoredHistory, inputs_with_ticks, ticks_left
 from alarms.engine import SiteEngine
 from alarms.recurrences import fastest
@@ -64,7 +65,9 @@ async def in_recorded_order(
         yield Told(replay.era.plan, given, outcome.transitions, record.flush_id)
 
 
-async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator[Told]:
+async def by_event_time(
+    history: StoredHistory, plan: SitePlan, events: EventFeed = NO_SOURCES
+) -> AsyncIterator[Told]:
     """Judge stored history under a configuration, from a beginning without a past.
 
     Transitions of a stretch come in the order of their instants, those of one instant as the
@@ -81,9 +84,11 @@ async def by_event_time(history: StoredHistory, plan: SitePlan) -> AsyncIterator
             outcomes.append(engine.step(state, more))
             inputs = more
         calculated = [one for of in outcomes for one in _as_judged(of.calculated)]
+        beliefs = events.until(_newest_us(stretch.scans))
         if len(slow.rules):
             judged = [*_as_screened(stretch.scans, outcomes[0].screened), *calculated]
-            beliefs = slow.step(slow_state, judged).beliefs
+            beliefs += slow.step(slow_state, judged).beliefs
+        if beliefs:
             outcomes.append(engine.step(state, Inputs(beliefs=tuple(beliefs))))
         # Votes come last, so that they see what slow methods believe of the same instants.
         while ticks := votes.due(state, (), silent):
@@ -111,8 +116,13 @@ def warm_up_s(plan: SitePlan) -> float:
             needed.append(2 * rule.limit.window_s)
         if isinstance(rule.limit, ChartLimit):
             needed.append(2 * rule.limit.learn_readings * plan.groups[rule.group].group.period_s)
-    needed.append(SlowJudge(plan).rules.span_us / 1e6)
+    needed += [SlowJudge(plan).rules.span_us / 1e6, event_warm_up_s(plan)]
     return min(max(needed), WARM_UP_MAX_S)
+
+
+def _newest_us(scans: Sequence[JudgedScans]) -> int:
+    """Up to when time has come: nothing else tells, as in life."""
+    return max((int(one.judged_us.max()) for one in scans if len(one.judged_us)), default=-1)
 
 
 def _as_screened(

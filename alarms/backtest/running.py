@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from alarms.backtest.comparison import Comparison, compare
 from alarms.backtest.envelope import Envelope
+from alarms.backtest.event_feed import event_feed
 from alarms.backtest.feeding import Told, by_event_time, in_recorded_order, warm_up_s
 from alarms.backtest.figures import DAY_US, Bounds, Figures, figures_of
 from alarms.backtest.history import StoredHistory
@@ -276,7 +277,8 @@ class _Judging:
             remarks.append("Scans whose clock was wrong are so many that they were left out.")
         told = self.progress.begin(f"judging by {version.name}", len(span_us) // 1_000_000)
         reached_us = span_us.start
-        async for step in by_event_time(history, version.plan):
+        events = await event_feed(self.connection, self.site_id, version.plan, span_us)
+        async for step in by_event_time(history, version.plan, events):
             yield step
             told((step.reached - reached_us) // 1_000_000)
             reached_us = step.reached

@@ -11,8 +11,13 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from waiting import until
 
+from alarms.backtest.event_feed import event_feed
+from alarms.backtest.feeding import by_event_time
+from alarms.backtest.running import SiteVersion, open_history, reading_snapshot
 from historian.connection import connect
+from historian.registry import site_id_of
 from ingest.event_tier import EventTier
+from telemetry.plan import SitePlan
 
 PLAN = plan_in(site_document())
 REENTRY: dict[str, Any] = {
@@ -25,6 +30,7 @@ REENTRY: dict[str, Any] = {
 }
 SITE = mine_with_events({"detectors": [REENTRY], "judge_every_s": 600})
 RULE = "reentry_24"
+ABOUT = ("network", RULE)
 EVIDENCE = """
     select body::jsonb -> 'evidence' as evidence, body::jsonb ->> 'change' as change
     from journal where body::jsonb ->> 'rule' = %s order by number
@@ -97,6 +103,25 @@ async def test_a_large_event_is_an_alarm_until_its_aftershocks_have_faded(
     assert raised["onset_us"] == NOON_US + 10 * MINUTE_US  # The tick.
     (row,) = await fetch(connection, WATCH)
     assert row["state"]["network"]["answers"][0]["answer"] == "judged"
+    lived = [(one[2], one[3]) for one in await transitions(connection) if one[:2] == ABOUT]
+    assert await judged_by_event_time(postgres_dsn, plan_in(SITE)) == lived
+
+
+async def judged_by_event_time(dsn: str, plan: SitePlan) -> list[tuple[str, str]]:
+    """What a back-test by event time says of the source."""
+    span_us = range(NOON_US - HOUR_US, NOON_US + 6 * HOUR_US)
+    async with reading_snapshot(dsn) as conn:
+        site_id = await site_id_of(conn, plan.site.site)
+        assert site_id is not None
+        stored = await open_history(conn, site_id, SiteVersion("x", plan, ""), span_us)
+        events = await event_feed(conn, site_id, plan, span_us)
+        found = [
+            one
+            async for told in by_event_time(stored, plan, events)
+            for one in told.transitions
+            if (one.channel, one.rule) == ABOUT
+        ]
+    return [(one.change.value, one.level.name.lower()) for one in found]
 
 
 async def test_what_was_laid_down_is_not_believed_a_second_time(
