@@ -23,6 +23,7 @@ from alarms.trends.hydrostatic import DAY_US, hydrostatic_model
 from alarms.trends.mahalanobis import DistanceVerdict, distances, reference
 from alarms.trends.mann_kendall import Correlation, MannKendallParameters, mann_kendall
 from alarms.trends.means import HOUR_US, BinnedMeans, means
+from alarms.trends.neighbours import Neighbourhoods, confirmed
 from alarms.trends.rate import rates
 from alarms.trends.regression import Validity, fit
 from alarms.trends.residuals import residuals
@@ -244,12 +245,28 @@ def residuals_together() -> Chart:
     return chart
 
 
+def one_bumped_and_three_that_move() -> Chart:
+    """Five points of a slope: one is bumped for a day, later three move one after the other."""
+    hour = np.arange(240.0)
+    level = np.zeros((5, len(hour)), dtype=np.int8)
+    level[1, (hour >= 40) & (hour < 64)] = 3
+    for point, begins in ((2, 110.0), (3, 135.0), (1, 170.0)):
+        level[point] = np.maximum(level[point], np.clip((hour - begins) // 20, 0, 4))
+    near = Neighbourhoods(np.arange(0, 26, 5), np.tile(np.arange(5), 5))
+    together = [int(confirmed(level[:, n], near, k=2).level[0]) for n in range(len(hour))]
+    chart = Chart("Two of five points (simulated)", "hours", "level", (0, 240), (-0.2, 4.4))
+    chart.line(hour, np.max(level, axis=0).astype(float), GREY, "highest single level", dash="4 3")
+    chart.line(hour, np.array(together, float), RED, "reached by two")
+    return chart
+
+
 SIMULATED: dict[str, Callable[[], Chart]] = {
     "theil-sen": theil_sen_with_wild_means,
     "mann-kendall": false_trends,
     "drift": drifting_twin,
     "hydrostatic": dam_with_a_change,
     "mahalanobis": residuals_together,
+    "neighbours": one_bumped_and_three_that_move,
 }
 REAL: dict[str, Callable[[], Chart]] = {
     "binned-means": binned_pond,
