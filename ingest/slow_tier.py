@@ -40,7 +40,10 @@ from telemetry.scan import JudgedScans, as_wide_as, joined
 
 LOOK_EVERY_S = 0.5
 AGAIN_S = 2.0  # After a failure.
-SAVE_EVERY_S = 60.0  # A restart judges at most so much once more.
+# A restart judges at most so much once more. What takes long to write is written less often, so
+# that no more than a twentieth of the time goes into it.
+SAVE_EVERY_S = 5.0
+SAVE_APART = 20.0  # Times as long as it took.
 ANSWER_WITHIN_S = 120.0  # Of reading a stretch, or of filling a day.
 US = 1_000_000
 
@@ -57,7 +60,7 @@ class _Follower:
     state: SlowState
     flush_id: int = 0
     saved_flush_id: int = 0
-    saved_s: float = field(default=-np.inf)
+    save_s: float = field(default=-np.inf)  # When it is to be written next.
 
 
 class SlowTier:
@@ -154,7 +157,7 @@ class SlowTier:
                     )
                     await self._lay_down(conn, one, outcome, last)
                     one.flush_id = last
-        if one.flush_id > one.saved_flush_id and real_monotonic_s() - one.saved_s >= SAVE_EVERY_S:
+        if one.flush_id > one.saved_flush_id and real_monotonic_s() >= one.save_s:
             await self._save(conn, one)
 
     async def _lay_down(
@@ -181,6 +184,7 @@ class SlowTier:
         log.debug("slow tier", site=one.desk.key, flush=last, asked=len(outcome.asked))
 
     async def _save(self, conn: AsyncConnection, one: _Follower) -> None:
+        began_s = real_monotonic_s()
         state = await asyncio.to_thread(encode_slow, one.desk.plan, one.judge.rules, one.state)
         checkpoint = Checkpoint(one.flush_id, one.desk.ids.version, state)
         with hung_up_after(conn, ANSWER_WITHIN_S):
@@ -189,7 +193,8 @@ class SlowTier:
                     await write_slow_checkpoint(
                         conn, one.desk.ids.site_id, checkpoint, self._clock.now_us()
                     )
-        one.saved_flush_id, one.saved_s = one.flush_id, real_monotonic_s()
+        one.saved_flush_id, ended_s = one.flush_id, real_monotonic_s()
+        one.save_s = ended_s + max(SAVE_EVERY_S, SAVE_APART * (ended_s - began_s))
 
 
 def _judged(one: _Follower, scans: Sequence[MeasuredScans]) -> list[JudgedScans]:

@@ -189,6 +189,7 @@ def report_of(demonstration: Demonstration, found: Balance) -> dict[str, Any]:
             "site": demonstration.cast.site,
             "structure": entry["structure"],
             "channel": entry["channel"],
+            "rule": entry["rule"],
             "level": entry["level"],
             "kind": entry["kind"],
             "sampled_at": entry["sampled_at"],

@@ -11,6 +11,10 @@ from simulators.proving.demonstration import Demonstration, demo_cast
 from simulators.scenario import read_scenario
 from telemetry.clock import instant_at
 
+# Rules that are judged with the readings themselves. What is judged beside the flush, and what
+# votes on it, is told when the slow tier has come so far.
+IN_FLUSH = ("limit_", "rate_", "ewma_", "cusum_", "page_hinkley_", "state")
+VOTE = "vote"
 AFTER_KNOWN_S = 1.0  # Real: what was sampled by then has come through.
 Interference = Callable[[Demonstration], Awaitable[None]]
 
@@ -31,6 +35,27 @@ class Answer:
             if alarm["kind"] == kind and alarm["sampled_at"] <= self.until
         ]
         return [(at, channel, order[level]) for at, channel, level in sorted(found)]
+
+    def raised_in_flush(self) -> list[tuple[str, str, str, str]]:
+        """Raises and rises of rules of the flush, as (sampled_at, channel, rule, level)."""
+        return sorted(one for one in self._process() if one[2].startswith(IN_FLUSH))
+
+    def believed(self) -> set[tuple[str, str, str, str]]:
+        """The same of rules that are judged beside the flush, votes apart."""
+        return {
+            one for one in self._process() if not one[2].startswith(IN_FLUSH) and one[2] != VOTE
+        }
+
+    def voted(self, until: str) -> set[tuple[str, str]]:
+        """Levels that items and structures were voted to until an instant: (channel, level)."""
+        return {(one[1], one[3]) for one in self._process() if one[2] == VOTE and one[0] <= until}
+
+    def _process(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (alarm["sampled_at"], alarm["channel"], alarm["rule"], alarm["level"])
+            for alarm in self.report["alarms"]
+            if alarm["kind"] == "process" and alarm["sampled_at"] <= self.until
+        ]
 
     def levels_by_structure(self) -> dict[str, list[str]]:
         """Process levels in the order in which each structure first showed them."""

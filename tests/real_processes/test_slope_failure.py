@@ -7,6 +7,8 @@ import pytest
 from real_processes.stage import Answer, reach, run
 
 from simulators.proving.demonstration import Demonstration
+from simulators.scenario import read_scenario
+from telemetry.clock import instant_at
 
 pytestmark = pytest.mark.real_processes
 
@@ -48,5 +50,11 @@ async def test_a_killed_centre_forgets_nothing_and_invents_nothing(
 
     answer = await run("slope-failure", tmp_path, interfere=kill)
 
-    assert answer.raised("process") == undisturbed.raised("process")
+    began_us = read_scenario("slope-failure").began_us
+    before = instant_at(began_us + round((minute - 1.0) * 60e6)).isoformat()
+    assert answer.raised_in_flush() == undisturbed.raised_in_flush()
+    # Nothing else is believed; and what was believed by then is told by the end.
+    assert answer.believed() <= undisturbed.believed()
+    assert {one for one in undisturbed.believed() if one[0] <= before} <= answer.believed()
+    assert undisturbed.voted(before) <= answer.voted(answer.until)
     assert answer.report["lost"] == answer.report["duplicated"] == 0
