@@ -17,13 +17,21 @@ from psycopg import AsyncConnection
 
 from alarms.slow.evidence import unit_of
 from alarms.slow.judge import SlowJudge, SlowOutcome
-from alarms.slow.state import SlowCheckpointError, SlowState, carried_over, decode_slow, encode_slow
+from alarms.slow.state import (
+    SlowCheckpointError,
+    SlowState,
+    adopt,
+    carried_over,
+    decode_slow,
+    encode_slow,
+)
 from alarms.slow.told_forecasts import forecast_rows
 from historian.beliefs import (
     TrendRow,
     keep_only_trends,
     owns,
     read_slow_checkpoint,
+    waiting_beliefs,
     write_beliefs,
     write_slow_checkpoint,
     write_trends,
@@ -123,6 +131,7 @@ class SlowTier:
             await self._fill(conn, one, patience.renew)
         if kept is not None:
             carried_over(judge.rules, kept.state, one.state)
+        adopt(judge.rules, one.state, await _told(conn, desk))
         await self._save(conn, one)
         return one
 
@@ -195,6 +204,18 @@ class SlowTier:
                     )
         one.saved_flush_id, ended_s = one.flush_id, real_monotonic_s()
         one.save_s = ended_s + max(SAVE_EVERY_S, SAVE_APART * (ended_s - began_s))
+
+
+async def _told(conn: AsyncConnection, desk: SiteDesk) -> dict[str, int]:
+    """Which level each rule stands at, or will once the next flush has taken what waits for it."""
+    told = {
+        f"{alarm.subject.channel}/{alarm.subject.rule}": int(alarm.level)
+        for alarm in desk.state.alarms.values()
+        if alarm.standing
+    }
+    for _, belief in await waiting_beliefs(conn, desk.ids.site_id):
+        told[f"{belief.channel}/{belief.rule}"] = belief.level
+    return told
 
 
 def _judged(one: _Follower, scans: Sequence[MeasuredScans]) -> list[JudgedScans]:

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -131,6 +132,17 @@ def carried_over(rules: SlowRules, data: bytes, into: SlowState) -> None:
                 into.fits[after] = fit_of(header["fits"][str(before)])
     except (SlowCheckpointError, KeyError, IndexError, TypeError, ValueError):
         return
+
+
+def adopt(rules: SlowRules, into: SlowState, told: Mapping[str, int]) -> None:
+    """Let rules believe what was told of them, by name; else an alarm might never be cleared.
+
+    A state that had to begin anew believes in nothing, and would not tell that nothing is wrong.
+    """
+    for row, name in enumerate(rules.names):
+        level = told.get(name, 0)
+        if into.believed[row] != level:
+            into.believed[row] = into.violated[row] = level
 
 
 def _put(into: NDArray[Any], stored: NDArray[Any], name: str) -> None:

@@ -74,6 +74,33 @@ def test_the_recorded_order_says_what_was_told_with_beliefs_in_it(
     assert {one["rule"] for one in journal} & SLOW_RULES
 
 
+OPEN = "select channel, rule, level from alarm where level > 0 and rule = any(%s) order by 1, 2"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_lost_state_leaves_no_alarm_standing_for_ever(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, seed: int
+) -> None:
+    """While an alarm stands the slow tier's state is damaged; what it ends at is the same."""
+    await prepare(postgres_dsn)
+    await lived(postgres_dsn, tmp_path, seed, EVERY)
+    expected = await fetch(connection, OPEN, list(SLOW_RULES))
+    steps = script(seed)
+    for half in range(20, len(steps), 4):  # Somewhere an alarm stands that is to be cleared.
+        await connection.execute(FORGET)
+        path = write_site(tmp_path, trending_site())
+        await SlowRun(postgres_dsn, path, connection).through(steps[:half], EVERY)
+        if await fetch(connection, OPEN, list(SLOW_RULES)) not in ([], expected):
+            break
+    else:
+        raise AssertionError("no alarm stands anywhere")
+    await connection.execute("update slow_checkpoint set state = 'damaged'")
+
+    await SlowRun(postgres_dsn, path, connection).through(steps[half:], EVERY)
+
+    assert await fetch(connection, OPEN, list(SLOW_RULES)) == expected
+
+
 async def test_what_rules_say_now_can_be_read_and_is_of_this_file(
     postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
 ) -> None:
