@@ -132,6 +132,8 @@ class SlowTier:
         if kept is not None:
             carried_over(judge.rules, kept.state, one.state)
         adopt(judge.rules, one.state, await _told(conn, desk))
+        outcome = await asyncio.to_thread(judge.ask_now, one.state)
+        await self._lay_down(conn, one, outcome, one.flush_id)
         await self._save(conn, one)
         return one
 

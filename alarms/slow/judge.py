@@ -74,6 +74,20 @@ class SlowJudge:
         for number, bin_set in enumerate(self.rules.bin_sets):
             state.bins[number].add(_of(bin_set, scans), bin_set.cells)
 
+    def ask_now(self, state: SlowState) -> SlowOutcome:
+        """Ask every rule as of the newest bin of its group that has ended: what holds now?"""
+        outcome = SlowOutcome()
+        for number, bin_set in enumerate(self.rules.bin_sets):
+            due: dict[int, set[int]] = {}
+            for family in bin_set.families:
+                for rule in family.rules.tolist():
+                    newest_us = int(state.newest_us[self.rules.rules[rule].group])
+                    if newest_us != NEVER_US:
+                        due.setdefault(newest_us // bin_set.width_us - 1, set()).add(rule)
+            for bin_number in sorted(due):
+                self._ask(state, number, bin_number, due[bin_number], outcome)
+        return outcome
+
     def step(self, state: SlowState, scans: Sequence[JudgedScans]) -> SlowOutcome:
         """Take recorded scans in, and ask what has come due; late ones only fill their bins."""
         outcome = SlowOutcome()
