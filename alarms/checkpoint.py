@@ -7,16 +7,11 @@ of the configuration: what is unknown now is dropped, what is new begins fresh. 
 rule is gone are kept, and cleared by the next step.
 """
 
-import io
-import json
-import zipfile
-import zlib
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from alarms.annunciator import Annunciator, OpenAlarm, Subject
@@ -24,6 +19,7 @@ from alarms.chart_rules import NOT_CONFIRMING, NOT_LEARNING
 from alarms.derivation import REMEMBERED_SCANS_MAX, SourceMemory
 from alarms.engine import CLOCK, SILENCE, SiteEngine
 from alarms.engine_state import EngineState
+from alarms.packed_state import Arrays, PackedStateError, pack, unpack
 from alarms.rules import RuleKind, subject_key
 from alarms.screening import SCREEN_STATES, ScreenKind
 from alarms.transition import LASTING_RULES, AlarmKind, AlarmState
@@ -32,8 +28,6 @@ from telemetry.plan import SitePlan
 from telemetry.site import Level
 
 MAGIC: Final = b"GWCP\x01"  # The last byte is the version of the format.
-COMPRESSION: Final = 1
-BYTES_MAX: Final = 1 << 30  # Some ten times what 300,000 channels need, uncompressed.
 
 GROUP_COLUMNS: Final = ("first_us", "newest_us", "last_tick_us", "silent", "clock_suspect")
 RULE_COLUMNS: Final = ("violated", "believed", "since_us")
@@ -49,8 +43,6 @@ NEWER_FAMILIES: Final = frozenset(
     | {f"{kind.name.lower()}_screens" for kind in ScreenKind}
 )
 MEMORY_COLUMNS: Final = ("held_us", "held_value", "held_quality", "at_us", "value", "quality")
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class CheckpointError(ValueError):
@@ -79,11 +71,7 @@ def encode(engine: SiteEngine, state: EngineState) -> bytes:
     for group, memory in state.memory.items():
         for name in MEMORY_COLUMNS:
             arrays[f"memory/{engine.plan.groups[group].key}/{name}"] = getattr(memory, name)
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
-    arrays["header"] = np.frombuffer(text.encode(), dtype=np.uint8)
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return MAGIC + zstandard.compress(file.getbuffer(), COMPRESSION)
+    return pack(MAGIC, header, arrays)
 
 
 def decode(engine: SiteEngine, data: bytes) -> EngineState:
@@ -102,38 +90,10 @@ def decode(engine: SiteEngine, data: bytes) -> EngineState:
 
 
 def _read(data: bytes) -> tuple[dict[str, Any], Arrays]:
-    if data[: len(MAGIC) - 1] != MAGIC[:-1]:
-        raise CheckpointError("the bytes are no checkpoint: they do not begin like one")
-    if data[: len(MAGIC)] != MAGIC:
-        raise CheckpointError(
-            f"the checkpoint has format {data[len(MAGIC) - 1 : len(MAGIC)].hex() or 'none'}, "
-            f"and this program reads format {MAGIC[-1:].hex()}"
-        )
-    packed = data[len(MAGIC) :]
     try:
-        size = zstandard.get_frame_parameters(packed).content_size
-        if size > BYTES_MAX:
-            raise CheckpointError(f"the checkpoint says it has {size} bytes; {BYTES_MAX} may be")
-        unpacked = zstandard.decompress(packed, max_output_size=BYTES_MAX)
-        with np.load(io.BytesIO(unpacked), allow_pickle=False) as members:
-            arrays: Arrays = {name: members[name] for name in members.files}
-        header = json.loads(arrays.pop("header").tobytes())
-    except (
-        zstandard.ZstdError,
-        zipfile.BadZipFile,
-        zlib.error,
-        KeyError,
-        ValueError,
-        EOFError,
-        OSError,
-        MemoryError,
-    ) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
-    if not isinstance(header, dict):
-        raise CheckpointError("the checkpoint's header is no document")
-    return header, arrays
+        return unpack(MAGIC, data, "checkpoint")
+    except PackedStateError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def _fitted(engine: SiteEngine, header: dict[str, Any], arrays: Arrays) -> EngineState:

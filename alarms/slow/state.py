@@ -1,18 +1,14 @@
 """What the slow tier knows between steps, and how it is kept."""
 
-import io
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from alarms.engine_state import NEVER_US
+from alarms.packed_state import Arrays, PackedStateError, pack, unpack
 from alarms.slow.rules import SlowRules
 from alarms.trends.binned import Bins
 from alarms.trends.fit_document import document_of, fit_of
@@ -20,8 +16,6 @@ from alarms.trends.regression import Fit
 from telemetry.plan import SitePlan
 
 MAGIC: Final = b"GWST\x01"  # The last byte is the version of the format.
-COMPRESSION: Final = 1
-BYTES_MAX: Final = 1 << 30
 RULE_COLUMNS: Final = ("violated", "believed", "since_us", "figure", "said_us")
 
 
@@ -74,11 +68,7 @@ def encode_slow(plan: SitePlan, rules: SlowRules, state: SlowState) -> bytes:
     arrays: dict[str, Any] = {name: getattr(state, name) for name in (*RULE_COLUMNS, "newest_us")}
     for number, bins in enumerate(state.bins):
         arrays |= {f"bins/{number}/{name}": one for name, one in bins.arrays().items()}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
-    arrays["header"] = np.frombuffer(text.encode(), dtype=np.uint8)
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return MAGIC + zstandard.compress(file.getbuffer(), COMPRESSION)
+    return pack(MAGIC, header, arrays)
 
 
 def decode_slow(plan: SitePlan, rules: SlowRules, data: bytes) -> SlowState:
@@ -151,28 +141,8 @@ def _put(into: NDArray[Any], stored: NDArray[Any], name: str) -> None:
     into[...] = stored
 
 
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    if data[: len(MAGIC)] != MAGIC:
-        raise SlowCheckpointError("the bytes are no state of the slow tier that can be read")
-    packed = data[len(MAGIC) :]
+def _read(data: bytes) -> tuple[dict[str, Any], Arrays]:
     try:
-        if zstandard.get_frame_parameters(packed).content_size > BYTES_MAX:
-            raise SlowCheckpointError(f"the state is larger than {BYTES_MAX} bytes")
-        unpacked = zstandard.decompress(packed, max_output_size=BYTES_MAX)
-        with np.load(io.BytesIO(unpacked), allow_pickle=False) as members:
-            arrays = {name: members[name] for name in members.files}
-        header = json.loads(arrays.pop("header").tobytes())
-    except (
-        zstandard.ZstdError,
-        zipfile.BadZipFile,
-        zlib.error,
-        KeyError,
-        ValueError,
-        EOFError,
-        OSError,
-        MemoryError,
-    ) as error:
-        raise SlowCheckpointError(f"the state cannot be read: {error}") from error
-    if not isinstance(header, dict):
-        raise SlowCheckpointError("the state's header is no document")
-    return header, arrays
+        return unpack(MAGIC, data, "state of the slow tier")
+    except PackedStateError as error:
+        raise SlowCheckpointError(str(error)) from error
