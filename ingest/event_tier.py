@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import psycopg
 import structlog
 from psycopg import AsyncConnection
 
@@ -19,7 +18,7 @@ from alarms.seismic.following import Followed, advance, answers_of, followed_of,
 from alarms.seismic.judging import begin_watch
 from alarms.transition import Belief
 from historian.beliefs import owns, write_beliefs
-from historian.connection import connect, hung_up_after
+from historian.connection import hung_up_after
 from historian.event_reading import (
     StoredEvent,
     earliest_events,
@@ -30,11 +29,10 @@ from historian.event_reading import (
 from historian.event_watch import EventWatchRow, read_event_watch, write_event_watch
 from ingest import metrics
 from ingest.desk import SiteDesk
+from ingest.following import follow
 from telemetry.clock import Clock
 from telemetry.plan import EventSourcePlan
 
-LOOK_EVERY_S: Final = 0.5
-AGAIN_S: Final = 2.0  # After a failure.
 ANSWER_WITHIN_S: Final = 120.0
 FLUSHES_AT_ONCE: Final = 500
 
@@ -67,20 +65,9 @@ class EventTier:
         self._followers: dict[str, _Follower] = {}
 
     async def run(self) -> None:
-        """Follow until cancelled; a lost database is waited for."""
-        while self._desks:
-            try:
-                async with await connect(self._dsn, name="event tier", autocommit=True) as conn:
-                    self._followers = {}  # What they know may be ahead of what is laid down.
-                    while True:
-                        await self.look(conn)
-                        await asyncio.sleep(LOOK_EVERY_S)
-            except psycopg.OperationalError as error:
-                log.warning("the event tier waits for the database", error=str(error).strip())
-            except Exception as error:  # It must not end the flushes beside it.
-                metrics.SLOW_TIER_FAILED.inc()
-                log.exception("the event tier failed, and begins again", error=repr(error))
-            await asyncio.sleep(AGAIN_S)
+        """Follow until cancelled, if any site has detectors of events."""
+        if self._desks:
+            await follow(self._dsn, "event tier", begin=self._followers.clear, look=self.look)
 
     async def look(self, conn: AsyncConnection) -> None:
         """Judge what the flushes have stored since the last look."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import psycopg
 import structlog
 from psycopg import AsyncConnection
 
@@ -37,17 +36,16 @@ from historian.beliefs import (
     write_trends,
 )
 from historian.checkpoint import Checkpoint
-from historian.connection import connect, hung_up_after
+from historian.connection import hung_up_after
 from historian.forecasts import write_forecasts
 from historian.judged_history import scans_of_flushes, scans_of_span
 from historian.measured_history import MeasuredScans
 from ingest import metrics
 from ingest.desk import SiteDesk
+from ingest.following import follow
 from telemetry.clock import Clock, real_monotonic_s
 from telemetry.scan import JudgedScans, as_wide_as, joined
 
-LOOK_EVERY_S = 0.5
-AGAIN_S = 2.0  # After a failure.
 # A restart judges at most so much once more. What takes long to write is written less often, so
 # that no more than a twentieth of the time goes into it.
 SAVE_EVERY_S = 5.0
@@ -85,23 +83,9 @@ class SlowTier:
         self._watched = [(desk, judge) for desk, judge in judges if len(judge.rules)]
 
     async def run(self) -> None:
-        """Follow until cancelled; a lost database is waited for, and begun from the checkpoint."""
-        while self._watched:
-            try:
-                async with await connect(self._dsn, name="slow tier", autocommit=True) as conn:
-                    await self._follow(conn)
-            except psycopg.OperationalError as error:
-                log.warning("the slow tier waits for the database", error=str(error).strip())
-            except Exception as error:  # It must not end the flushes beside it.
-                metrics.SLOW_TIER_FAILED.inc()
-                log.exception("the slow tier failed, and begins again", error=repr(error))
-            await asyncio.sleep(AGAIN_S)
-
-    async def _follow(self, conn: AsyncConnection) -> None:
-        self._followers = {}  # What they know may be ahead of what is laid down.
-        while True:
-            await self.look(conn)
-            await asyncio.sleep(LOOK_EVERY_S)
+        """Follow until cancelled, if any site has slow rules."""
+        if self._watched:
+            await follow(self._dsn, "slow tier", begin=self._followers.clear, look=self.look)
 
     async def look(self, conn: AsyncConnection) -> None:
         """Judge what the flushes have stored since the last look."""
