@@ -81,6 +81,8 @@ class SlowTier:
         judges = [(desk, SlowJudge(desk.plan)) for desk in desks]
         self._followers: dict[str, _Follower] = {}
         self._watched = [(desk, judge) for desk, judge in judges if len(judge.rules)]
+        for desk, _ in self._watched:
+            metrics.SLOW_TIER_BEHIND.labels(desk.key).set(np.nan)  # Not known before a look.
 
     async def run(self) -> None:
         """Follow until cancelled, if any site has slow rules."""

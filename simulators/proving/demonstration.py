@@ -36,6 +36,10 @@ from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 
 READY_WITHIN_S = 60.0
 TOLD_WITHIN_S = 10.0
+JUDGED_WITHIN_S = 60.0
+LOOKS_WITHIN_S = 1.0  # The slow tier, twice.
+BEHIND = "groundwatch_slow_tier_behind_flushes{"
+BELIEFS_WAIT = "select from belief where taken_flush_id is null limit 1"
 LEAD_IN_S = 0.3  # Real seconds between writing the clock file and the scenario's beginning.
 LOOK_AGAIN_S = 0.05
 JOURNAL_PAGE = 500
@@ -156,6 +160,7 @@ class Demonstration:
         async with await psycopg.AsyncConnection.connect(
             self.addresses.dsn, autocommit=True
         ) as conn:
+            await self._wait_until_judged(conn)
             await self._wait_until_told(conn)
             await self._complete_entries()
             spools = [self.spool(name) for name in self.cast.edges]
@@ -172,6 +177,25 @@ class Demonstration:
             await self.centre.stop()
         if hasattr(self, "sink"):
             self.sink.stop()
+
+    async def _wait_until_judged(self, conn: psycopg.AsyncConnection) -> None:
+        """Wait, within reason, until the slow tier has seen all flushes, and they what it believes.
+
+        It says how far it was behind when it looked last; so it has to look once more first.
+        """
+        page = self.addresses.line.replace("ws://", "http://") + "/metrics"
+        async with httpx.AsyncClient() as client:
+            try:
+                async with asyncio.timeout(JUDGED_WITHIN_S):
+                    while True:
+                        await asyncio.sleep(LOOKS_WITHIN_S)
+                        lines = (await _text(client, page)).splitlines()
+                        behind = [one for one in lines if one.startswith(BEHIND)]
+                        waiting = await (await conn.execute(BELIEFS_WAIT)).fetchone()
+                        if all(one.endswith(" 0.0") for one in behind) and waiting is None:
+                            return
+            except TimeoutError:
+                return  # The report lacks what has not been told.
 
     async def _complete_entries(self) -> None:
         """Read the journal until it says of each entry when it was pushed, within reason."""
