@@ -125,7 +125,7 @@ def triggers(
 ) -> None:
     """Find where events begin in a waveform (STA/LTA)."""
     from alarms.seismic.waveform import TriggerSettings
-    from ingest.history.waveform_command import run_triggers
+    from alarms.waveforms.command import run_triggers
 
     settings = TriggerSettings(rate_hz, short_ms, long_ms, on, off, method.value)
     raise typer.Exit(run_triggers(file, settings, begins_at=begins_at, as_json=json))

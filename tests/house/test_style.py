@@ -76,7 +76,13 @@ def test_pure_files_are_named_in_the_contract() -> None:
 
     assert "telemetry" in pure
     assert alarms - with_database - set(pure) == set()
-    beside = {"alarms.notify", "alarms.replaying", "alarms.backtest", "alarms.suggestion"}
+    beside = {
+        "alarms.notify",
+        "alarms.replaying",
+        "alarms.backtest",
+        "alarms.suggestion",
+        "alarms.waveforms",
+    }
     assert packages - beside - set(pure) == set()
 
 

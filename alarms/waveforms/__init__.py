@@ -1,0 +1,1 @@
+"""Waveforms from files on the command line: where events begin in them."""
