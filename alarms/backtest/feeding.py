@@ -39,6 +39,7 @@ class Told:
     given: tuple[JudgedScans, ...]  # Calculated scans among them.
     transitions: tuple[Transition, ...]
     reached: int  # The number of the flush, or the instant, in microseconds.
+    failed: tuple[tuple[str, str], ...] = ()  # Slow methods that raised, and what they raised.
 
     @property
     def ends_us(self) -> tuple[int, int] | None:
@@ -85,9 +86,11 @@ async def by_event_time(
             inputs = more
         calculated = [one for of in outcomes for one in _as_judged(of.calculated)]
         beliefs = events.until(_newest_us(stretch.scans))
+        failed: tuple[tuple[str, str], ...] = ()
         if len(slow.rules):
             judged = [*_as_screened(stretch.scans, outcomes[0].screened), *calculated]
-            beliefs += slow.step(slow_state, judged).beliefs
+            found = slow.step(slow_state, judged)
+            beliefs, failed = beliefs + found.beliefs, tuple(found.failed)
         if beliefs:
             outcomes.append(engine.step(state, Inputs(beliefs=tuple(beliefs))))
         # Votes come last, so that they see what slow methods believe of the same instants.
@@ -99,6 +102,7 @@ async def by_event_time(
             (*stretch.scans, *calculated),
             _in_time(outcomes),
             stretch.until_us,
+            failed,
         )
 
 

@@ -278,7 +278,12 @@ class _Judging:
         told = self.progress.begin(f"judging by {version.name}", len(span_us) // 1_000_000)
         reached_us = span_us.start
         events = await event_feed(self.connection, self.site_id, version.plan, span_us)
+        failed: set[str] = set()
         async for step in by_event_time(history, version.plan, events):
+            for method, error in step.failed:
+                if method not in failed:  # What it would have told is missing, and said to be.
+                    remarks.append(f"Method {method} failed, and tells nothing from there: {error}")
+                    failed.add(method)
             yield step
             told((step.reached - reached_us) // 1_000_000)
             reached_us = step.reached

@@ -25,6 +25,8 @@ from alarms.backtest.running import (
     reading_snapshot,
 )
 from alarms.engine import SiteEngine
+from alarms.slow import judge
+from alarms.slow.asking import Answer, Question
 from alarms.slow.judge import SlowJudge
 from alarms.ticks import TickSchedule
 from alarms.transition import AlarmKind, Inputs, Transition
@@ -159,6 +161,25 @@ def test_another_configuration_is_held_to_the_stored_numbers(
     for most in (3, 11):
         monkeypatch.setattr(history, "SCANS_AT_ONCE", most)
         assert by_time(asyncio.run(judged(postgres_dsn, plan))) == by_time(found)
+
+
+def test_a_method_that_fails_is_named_beside_what_is_missing(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(asked: Question) -> Answer:
+        raise ZeroDivisionError("no slope")
+
+    site = asyncio.run(lived(postgres_dsn, tmp_path, seed=3))
+    elsewhere = tmp_path / "other"
+    elsewhere.mkdir()
+    request = request_of(postgres_dsn, site, against=write_site(elsewhere, other_document()))
+    monkeypatch.setattr(judge, "METHODS", {**judge.METHODS, "rate": fails})
+    found = asyncio.run(back_test(request, NoProgress()))
+    assert found.against is not None
+    (said,) = [one for one in found.against.remarks if "rate" in one]
+    assert "no slope" in said
+    assert not [one for one in found.finding.remarks if "rate" in one]
+    assert found.against.process.alarms  # Limits are judged all the same.
 
 
 def test_a_group_that_ends_is_not_waited_for(postgres_dsn: str, tmp_path: Path) -> None:
