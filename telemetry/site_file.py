@@ -6,10 +6,11 @@ gate is left out while the rest goes on to the next one, so that one reading fin
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,6 +23,7 @@ from telemetry.channel_templates import (
 )
 from telemetry.complaint import Complaint
 from telemetry.device_profiles import fill_from_profiles, profiles_used, with_profiles
+from telemetry.json_tree import read_json
 from telemetry.part import Part
 from telemetry.quantities import QUANTITIES, UNITS
 from telemetry.site import Site
@@ -36,6 +38,9 @@ from telemetry.yaml_tree import (
     id_of,
     read_yaml,
 )
+
+Tree = tuple[Node, list[Complaint]]
+Read = TypeVar("Read")
 
 ROUNDS_MAX: Final = 8  # Leaving out a channel may empty its group, and so on up.
 
@@ -79,7 +84,7 @@ def text_of_site_file(path: Path | str) -> str:
 
 def read_site_text(text: str, source_name: str) -> Site:
     """Read the text of a site file; `source_name` is what complaints call it."""
-    return _site_in(_tree_of(text, source_name), source_name)[0]
+    return _soon(text, source_name, lambda tree: _site_in(tree, source_name)[0])
 
 
 def read_with_origins(path: Path | str) -> tuple[Site, Filling]:
@@ -99,14 +104,7 @@ def keep_text(text: str, source_name: str) -> tuple[Site, str]:
     Profiles and templates that come with Groundwatch may change: of a site that names some, all of
     them are written out.
     """
-    tree = _tree_of(text, source_name)
-    root, plain = tree[0], None
-    if profiles_used(root) or templates_used(root):  # Asked before the tree is filled from them.
-        plain = with_profiles(root)
-    site, _ = _site_in(tree, source_name)
-    if plain is None:
-        return site, text
-    return site, json.dumps(with_templates(plain), ensure_ascii=False, indent=1)
+    return _soon(text, source_name, lambda tree: _kept(tree, text, source_name))
 
 
 def site_schema() -> dict[str, Any]:
@@ -266,14 +264,33 @@ def _ids_in(node: Node) -> set[str]:
     return found
 
 
-def _tree_of(text: str, source_name: str) -> tuple[Node, list[Complaint]]:
+def _soon(text: str, source_name: str, read: Callable[[Tree], Read]) -> Read:
+    """Read JSON as such, where it is; whatever is wrong is found by the reader that knows lines."""
+    root = read_json(text)
+    if root is not None:
+        with suppress(SiteFileError):
+            return read((root, []))
+    return read(_tree_of(text, source_name))
+
+
+def _kept(tree: Tree, text: str, source_name: str) -> tuple[Site, str]:
+    root, plain = tree[0], None
+    if profiles_used(root) or templates_used(root):  # Asked before the tree is filled from them.
+        plain = with_profiles(root)
+    site, _ = _site_in(tree, source_name)
+    if plain is None:
+        return site, text
+    return site, json.dumps(with_templates(plain), ensure_ascii=False, indent=1)
+
+
+def _tree_of(text: str, source_name: str) -> Tree:
     try:
         return read_yaml(text, source_name)
     except YamlError as error:
         raise SiteFileError(error.complaints) from None
 
 
-def _site_in(tree: tuple[Node, list[Complaint]], source_name: str) -> tuple[Site, Filling]:
+def _site_in(tree: Tree, source_name: str) -> tuple[Site, Filling]:
     root, complaints = tree
     try:
         complaints += fill_from_profiles(root, source_name)

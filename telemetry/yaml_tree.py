@@ -224,9 +224,7 @@ class _Builder:
         if not text.isascii() and _SURROGATE.search(text):
             self.fail(mark, "half a character stands here (a lone surrogate)", "whole characters")
         if self.open and self.open[-1].expects_key:
-            # 0 and 00 are one number, so they are one key.
-            key = str(_scalar(text)) if _INTEGER.fullmatch(text) else text
-            self.open[-1].key, self.open[-1].key_mark = key, mark
+            self.open[-1].key, self.open[-1].key_mark = key_of(text), mark
             self.open[-1].expects_key = False
         else:
             is_plain = not event.style
@@ -263,6 +261,15 @@ class _Builder:
         else:
             inner.node.content[inner.key] = Entry(inner.key_mark, node)
         inner.expects_key = True
+
+
+def key_of(text: str) -> str:
+    """Read a key: 0 and 00 are one number, so they are one key.
+
+    >>> key_of("007"), key_of("p-101")
+    ('7', 'p-101')
+    """
+    return str(_scalar(text)) if _INTEGER.fullmatch(text) else text
 
 
 def _scalar(text: str) -> Scalar:
