@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PAGE_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help install demo test check format fuzz scenarios lock clean
+.PHONY: help install demo test test-store check format fuzz scenarios lock clean
 
 help:
 	@echo "make demo       a whole mine on this machine, with a slope that fails within two minutes"
 	@echo "make test       all tests"
+	@echo "make test-store what the store is told, on PostgreSQL 15 and 16"
 	@echo "make fuzz       every reader under atheris, a minute each, and a million mutated Modbus replies"
 	@echo "make check      ruff, mypy, import contracts"
 	@echo "make scenarios  all six scenarios on real processes"
@@ -38,6 +39,13 @@ demo: install
 test: install
 	@$(BIN)/python -m pytest -n 2 -m "not real_processes and not all_scenarios" $(TESTS)
 	@$(BIN)/python -m pytest -m "real_processes and not all_scenarios" $(TESTS)
+
+# What is said to the store, on PostgreSQL of other majors: 16 comes with ours, 15 with Debian 12.
+POSTGRES ?= 15 16
+test-store: install
+	@for major in $(POSTGRES); do \
+	  GROUNDWATCH_TEST_POSTGRES=$$major $(BIN)/python -m pytest -n 2 -m store tests/integration || exit 1; \
+	done
 
 # A million mutated Modbus replies, then every reader for so many seconds; FUZZ names some of them only.
 FUZZ_SECONDS ?= 60

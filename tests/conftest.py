@@ -2,7 +2,8 @@
 
 Under pytest-xdist each worker has a server of its own. A database is copied from a template
 that has been migrated once, which takes some 30 ms. Where GROUNDWATCH_TEST_DSN names a server
-(its user may create databases), tests use that one, to see that older versions do too.
+(its user may create databases), tests use that one; where GROUNDWATCH_TEST_POSTGRES names a major
+(15, 16, …), they start one of it. `pytest -m store` chooses those that have something to say then.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from itertools import count
 import psycopg
 import pytest
 from hypothesis import settings
+from other_servers import STORE_SUITE, running
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
@@ -31,11 +33,22 @@ settings.register_profile("groundwatch", deadline=None)
 settings.load_profile("groundwatch")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is run on servers of other majors, too."""
+    for item in items:
+        if item.path.stem in STORE_SUITE:
+            item.add_marker("store")
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running server; the value connects to its maintenance database."""
     if given := os.environ.get("GROUNDWATCH_TEST_DSN"):
         yield _with_template(given)
+        return
+    if major := os.environ.get("GROUNDWATCH_TEST_POSTGRES"):
+        with running(major, tmp_path_factory.mktemp("other"), QUICK) as dsn:
+            yield _with_template(dsn)
         return
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings=QUICK)
     try:
