@@ -100,6 +100,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
     destinations = () if settings.webhooks is None else read_destinations(settings.webhooks)
     read = [read_and_keep(path) for path in settings.sites]  # A wrong one takes none of the others.
     desks = [await open_read_site(settings.dsn, *one, clock) for one in read]
+    del read  # The texts of a province are half a gigabyte.
     inbox = Inbox()
     pipeline = Pipeline(settings.dsn, desks, inbox, clock, destinations)
     stop = asyncio.Event()

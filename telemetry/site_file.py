@@ -26,6 +26,7 @@ from telemetry.device_profiles import fill_from_profiles, profiles_used, with_pr
 from telemetry.json_tree import read_json
 from telemetry.part import Part
 from telemetry.quantities import QUANTITIES, UNITS
+from telemetry.shared_parts import share_limits
 from telemetry.site import Site
 from telemetry.site_rules import Finding, findings
 from telemetry.site_wording import Loc, is_union_tag, message_of
@@ -301,6 +302,7 @@ def _site_in(tree: Tree, source_name: str) -> tuple[Site, Filling]:
     complaints += [*filling.complaints, *found]
     if complaints or site is None:
         raise SiteFileError(complaints)
+    share_limits(site)
     return site, filling
 
 

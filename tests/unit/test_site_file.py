@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simulators.load_numbers import load_sites
 from telemetry.check import check_files
 from telemetry.clock import real_monotonic_s
 from telemetry.complaint import Complaint
@@ -308,3 +309,14 @@ def test_a_complaint_names_some_of_what_is_allowed_and_not_thousands() -> None:
 
     assert "i38, i39 and " in unknown.allowed
     assert len(unknown.allowed) < 400
+
+
+def test_equal_limits_are_kept_once() -> None:
+    tree = load_sites(edges=2, channels=3)["load-000"]
+    channels = tree["structures"][0]["stations"][1]["scan_groups"][0]["channels"]
+    channels[2]["limits"][0]["levels"]["red"] = 500.0
+    plan = plan_of(read_site_text(json.dumps(tree), "load.yaml"))
+    limits = [one.channel.limits[0] for one in plan.channels]
+    assert len({id(one) for one in limits}) == 2
+    assert limits[-1].levels.red == 500.0
+    assert all(one is limits[0] for one in limits[:-1])
