@@ -69,6 +69,7 @@ def add_commands(app: typer.Typer) -> None:
     bench.command("detectors")(bench_detectors)
     bench.command("forecast")(bench_forecast)
     bench.command("backtest")(bench_backtest)
+    bench.command("push")(bench_push)
     app.add_typer(bench, name="bench")
 
 
@@ -252,3 +253,23 @@ def seconds_or_exit(text: str) -> float:
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+
+
+def bench_push(
+    clients: Annotated[int, typer.Option(min=1, help="How many live lines.")] = 2000,
+    frozen: Annotated[int, typer.Option(min=0, help="How many of them freeze half-way.")] = 200,
+    per_s: Annotated[float, typer.Option(min=0.1, help="Scans, and messages, a second.")] = 10.0,
+    for_: Annotated[str, typer.Option("--for", help="Measured time, twice, like 20s.")] = "20s",
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How soon do thousands of live pages have what was measured, and what if some freeze?"""
+    from simulators.proving.bench_push import PushBench, run_bench_push
+
+    bench = PushBench(
+        clients=clients,
+        frozen=min(frozen, clients),
+        scans_per_s=per_s,
+        for_s=seconds_or_exit(for_),
+        as_json=json,
+    )
+    raise typer.Exit(run_bench_push(bench))

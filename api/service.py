@@ -17,7 +17,7 @@ from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
 from telemetry.tls import TlsFilesError
 
 FRAME_BYTES_MAX = 64 * 1024  # Clients only subscribe; the longest list of channels fits.
-PING_S = 10.0
+PING_S = 4.5  # A frozen client is cut after twice this at most, however little it is sent.
 DRAIN_S = 3
 BACKLOG = 512
 # What a client has not taken after this long is not going to be taken: the system then closes

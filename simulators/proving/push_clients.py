@@ -1,0 +1,107 @@
+"""Many live lines from one process: each message is timed, and some clients freeze.
+
+A frozen one is a program that has stopped: its socket stays open, and nobody takes what comes.
+"""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from telemetry.clock import real_monotonic_s
+
+VALUE: Final = re.compile(rb'"value":([-0-9.e+]+)')
+WRAP_S: Final = 50.0  # Readings are the instant of their sending, within the range of the channel.
+
+
+def instant_as_reading(at_s: float) -> float:
+    """Say an instant as a reading; an age up to `WRAP_S` can be told from it."""
+    return at_s % WRAP_S
+
+
+@dataclass(eq=False)
+class PushClient(asyncio.Protocol):
+    """One live line."""
+
+    uri: str
+    token: str
+    site: str
+    latencies_s: list[float] = field(default_factory=list)
+    messages: int = 0
+    cursor: dict[str, int] | None = None  # Where to go on.
+    cut: bool = False
+    greeted: asyncio.Event = field(default_factory=asyncio.Event)
+    _transport: asyncio.Transport | None = None
+
+    async def open(self) -> None:
+        """Connect, and subscribe to everything."""
+        place = urlsplit(self.uri)
+        await asyncio.get_running_loop().create_connection(
+            lambda: self, place.hostname or "127.0.0.1", place.port or 80
+        )
+        await self.greeted.wait()
+
+    def freeze(self) -> None:
+        """Take nothing more, as a stopped program."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._protocol = ClientProtocol(parse_uri(self.uri), max_size=None)
+        request = self._protocol.connect()
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        self._protocol.send_request(request)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; pings are answered on the way."""
+        now_s = real_monotonic_s()
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                self._subscribe()
+            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                self._take(bytes(event.data), now_s)
+        self._flush()
+
+    def eof_received(self) -> bool:
+        """The other side has hung up."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Note that the line has ended."""
+        self.cut = True
+
+    def _subscribe(self) -> None:
+        wish = {"site": self.site, "alarms": True, "channels": "all", "cursor": self.cursor}
+        self._protocol.send_text(json.dumps({"subscribe": wish}).encode())
+
+    def _take(self, text: bytes, now_s: float) -> None:
+        self.messages += 1
+        if text.startswith(b'{"type":"hello"'):
+            self.cursor = json.loads(text)["cursor"]
+            self.greeted.set()
+        elif (found := VALUE.search(text)) and text.startswith(b'{"type":"values"'):
+            self.latencies_s.append((now_s - float(found[1])) % WRAP_S)
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data and self._transport is not None:
+                self._transport.write(data)
