@@ -104,6 +104,7 @@ def _lifespan(
         tasks = [
             asyncio.create_task(parts.wakeups.run(), name="wakeups"),
             asyncio.create_task(parts.feed.run(), name="feed"),
+            asyncio.create_task(parts.feed.keep_time(), name="live time"),
             asyncio.create_task(parts.back_tests.run(), name="back-tests"),
         ]
         for task in tasks:

@@ -8,6 +8,7 @@ For readings the queue is the set of channels that changed: the latest value win
 
 import asyncio
 import json
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -20,7 +21,6 @@ from api.live_feed import LiveFeed
 from api.live_site import LiveSite, cursor_text
 from api.site_directory import SiteDirectory
 from api.views import Input, JournalNumber
-from api.wakeups import wait_for
 from historian.tokens import Token
 from telemetry.clock import Clock, instant_at, real_monotonic_s
 from telemetry.part import Key
@@ -91,9 +91,13 @@ class LiveClient:
         self._send_timeout_s = send_timeout_s
         self._following: Following | None = None
         self._site_id: int | None = None
-        self._changed: set[str] = set()
+        self._changed: Set[str] = frozenset()
         self._news = asyncio.Event()
         self._end: LineEnd | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._beat_s = real_monotonic_s() + BEAT_S
+        self._sending_s: float | None = None  # Since when the client is waited for.
+        self._is_too_slow = False
 
     @property
     def site_id(self) -> int | None:
@@ -105,10 +109,22 @@ class LiveClient:
         """The token it came with."""
         return self._token.token_id
 
-    def wake(self, changed: set[str]) -> None:
-        """Be told that something is new."""
-        self._changed |= changed
+    def wake(self, changed: Set[str]) -> None:
+        """Be told that something is new; the set is shared with others and never changes."""
+        self._changed = self._changed | changed if self._changed else changed
         self._news.set()
+
+    def look(self, now_s: float) -> None:
+        """Be told the time: whether a beat is due, or the client has taken nothing for too long.
+
+        One look at all clients costs less than a timer for each message of each.
+        """
+        if self._sending_s is not None:
+            if now_s - self._sending_s > self._send_timeout_s and self._writer is not None:
+                self._is_too_slow = True
+                self._writer.cancel()
+        elif now_s >= self._beat_s:
+            self._news.set()
 
     def end(self, code: int, reason: str) -> None:
         """Be told to close."""
@@ -119,7 +135,8 @@ class LiveClient:
         """Serve the line; return the code that it was closed with, None if the client left."""
         await self._socket.accept()
         self._feed.join(self)
-        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
+        self._writer = asyncio.create_task(self._write())
+        tasks = [asyncio.create_task(self._read()), self._writer]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -127,6 +144,8 @@ class LiveClient:
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
+        if self._is_too_slow:
+            ends = [LineEnd(AGAIN_LATER, "too slow; resume by cursor")]
         for end in ends:
             if isinstance(end, LineEnd):
                 await self._close(end)
@@ -194,9 +213,8 @@ class LiveClient:
     # What the client gets
 
     async def _write(self) -> None:
-        beat_s = real_monotonic_s() + BEAT_S
         while True:
-            await wait_for(self._news, max(0.0, beat_s - real_monotonic_s()))
+            await self._news.wait()
             self._news.clear()
             if self._end is not None:
                 raise self._end
@@ -205,9 +223,9 @@ class LiveClient:
                 await self._greet(following)
                 await self._send_entries(following)
                 await self._send_readings(following)
-            if real_monotonic_s() >= beat_s:
+            if real_monotonic_s() >= self._beat_s:
                 await self._beat(self._following)
-                beat_s = real_monotonic_s() + BEAT_S
+                self._beat_s = real_monotonic_s() + BEAT_S
 
     async def _beat(self, following: Following | None) -> None:
         cursor = "{}"  # Until something is subscribed to.
@@ -248,22 +266,20 @@ class LiveClient:
     async def _send_readings(self, following: Following) -> None:
         if following is not self._following:
             return
-        changed, self._changed = self._changed, set()
+        changed, self._changed = self._changed, frozenset()
         if following.channels is not None:
             changed &= following.channels
-        rows = [row for key in sorted(changed) if (row := following.site.rows.get(key))]
-        if rows:
-            cursor = cursor_text(following.site.record.key, following.cursor)
-            await self._send(f'{{"type":"values","cursor":{cursor},"values":[{",".join(rows)}]}}')
+        if text := following.site.values_text(changed, following.cursor):
+            await self._send(text)
 
     async def _send(self, text: str) -> None:
+        self._sending_s = real_monotonic_s()
         try:
-            async with asyncio.timeout(self._send_timeout_s):
-                await self._socket.send_text(text)
-        except TimeoutError as error:
-            raise LineEnd(AGAIN_LATER, "too slow; resume by cursor") from error
+            await self._socket.send_text(text)
         except RuntimeError as error:  # The server has closed the line already.
             raise WebSocketDisconnect(NORMAL) from error
+        finally:
+            self._sending_s = None
 
     def _now_text(self) -> str:
         now_at = instant_at(self._clock.now_us())

@@ -1,6 +1,7 @@
 """The live feed: read what is new, once for everybody, and wake whom it concerns."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from telemetry.clock import Clock, real_monotonic_s
 
 POLL_S = 0.8  # Wake-ups can get lost; nothing waits longer than a second for lack of one.
 ENTRIES_PER_ROUND = 500
+LOOK_EVERY_S = 0.25
 TOKEN_CHECK_S = 20.0  # A revoked token ends its open lines within this time.
 
 log = structlog.get_logger(__name__)
@@ -39,8 +41,11 @@ class Subscriber(Protocol):
     def token_id(self) -> str:
         """The token it came with."""
 
-    def wake(self, changed: set[str]) -> None:
+    def wake(self, changed: Set[str]) -> None:
         """Be told that something is new; never waits."""
+
+    def look(self, now_s: float) -> None:
+        """Be told the time; never waits."""
 
     def end(self, code: int, reason: str) -> None:
         """Be told to close; never waits."""
@@ -143,6 +148,14 @@ class LiveFeed:
                 reached = False
                 self._tell_time()
             await wait_for(woken, POLL_S)
+
+    async def keep_time(self) -> None:
+        """Tell every line the time, whatever the database does, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now_s = real_monotonic_s()
+            for subscriber in self._subscribers:
+                subscriber.look(now_s)
 
     async def finish(self) -> None:
         """Record what is left to record, if the database can be reached."""

@@ -6,7 +6,7 @@ client is a cursor in the journal, a readings client a set of channels that chan
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from alarms.journal import JournalEntry
@@ -29,6 +29,16 @@ class LiveEntry:
     pushed: bool  # To any client, ever.
 
 
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """A message that was written, and what it was written from."""
+
+    changed: Set[str]
+    rows_changed: int
+    cursor: int
+    text: str
+
+
 class LiveSite:
     """The newest state of a site that somebody watches."""
 
@@ -44,6 +54,8 @@ class LiveSite:
         self._entries: deque[LiveEntry] = deque(maxlen=ENTRIES_KEPT)
         self._levels: Mapping[str, int] = {}
         self._group_freshness: dict[int, Freshness] = {}
+        self._rows_changed = 0
+        self._written = _Values(frozenset(), -1, -1, "")
 
     def entries_after(self, cursor: int, limit: int) -> list[LiveEntry] | None:
         """Return kept entries above a cursor; None when they must be read from the store."""
@@ -67,6 +79,7 @@ class LiveSite:
         """Go on with another version of the site's file; return the channels that changed."""
         self.record = record
         self.rows.clear()
+        self._rows_changed += 1
         self.freshness.clear()
         return self._show(record.group_of_id, clock)
 
@@ -116,7 +129,28 @@ class LiveSite:
                 if self.rows.get(view.channel) != text:
                     self.rows[view.channel] = text
                     changed.add(view.channel)
+        self._rows_changed += bool(changed)
         return changed
+
+    def values_text(self, changed: Set[str], cursor: int) -> str:
+        """Write the readings of channels that changed; empty where none of them has any.
+
+        Clients who were woken together hold the same set: for them it is written once.
+        """
+        last = self._written
+        if (
+            changed is last.changed
+            and last.rows_changed == self._rows_changed
+            and last.cursor == cursor
+        ):
+            return last.text
+        rows = [row for key in sorted(changed) if (row := self.rows.get(key))]
+        text = ""
+        if rows:
+            at = cursor_text(self.record.key, cursor)
+            text = f'{{"type":"values","cursor":{at},"values":[{",".join(rows)}]}}'
+        self._written = _Values(changed, self._rows_changed, cursor, text)
+        return text
 
 
 def entry_view(entry: JournalEntry) -> EntryView:
