@@ -8,48 +8,32 @@ Some clients freeze half-way: the others must not notice, and the frozen ones ar
 
 import asyncio
 import json
-import re
 import sys
 import tempfile
-import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
-from historian.tokens import Scope, create_token
 from simulators.load import LoadEdge
 from simulators.load_numbers import LoadNumbers, edge_name, load_sites, site_of, write_load_sites
 from simulators.physics.chance import Floats
-from simulators.proving.cores import CpuTimes, command_of, cores_between, cpu_times
-from simulators.proving.demonstration import database_processes, free_ports
-from simulators.proving.processes import (
-    ProcessEndedError,
-    Worker,
-    children_of,
-    start,
-    wait_for_file,
-    wait_for_line,
-)
+from simulators.proving.bench_centre import LOOK_EVERY_S, BenchCentre
+from simulators.proving.cores import cores_between
+from simulators.proving.processes import ProcessEndedError
 from simulators.proving.push_clients import PushClient, instant_as_reading
-from simulators.proving.ready import Addresses, read_addresses
 from telemetry.clock import MachineClock, real_monotonic_s
 from telemetry.plan import plan_of
 from telemetry.site import Site
 
 CHANNELS: Final = 2
-READY_WITHIN_S: Final = 120.0
-STOP_WITHIN_S: Final = 60.0
 OPENING_AT_ONCE: Final = 50
 SETTLE_S: Final = 3.0
-LOOK_EVERY_S: Final = 0.5
 CUT_WITHIN_S: Final = 40.0  # How long is waited for; the report says how long it took.
 RESUME_WITHIN_S: Final = 30.0
-OPEN_LINES: Final = re.compile(r"^groundwatch_live_clients (\S+)$", re.MULTILINE)
 
 
 class InstantsAsReadings(LoadNumbers):
@@ -91,37 +75,38 @@ def run_bench_push(bench: PushBench) -> int:
 class _Stage:
     bench: PushBench
     folder: Path
-    addresses: Addresses = field(init=False)
-    viewer: str = field(init=False)
+    centre: BenchCentre = field(init=False)
     clients: list[PushClient] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.centre = BenchCentre(self.folder)
 
     async def report(self) -> dict[str, Any]:
         """Start everything, measure, and stop everything."""
-        centre = await self._centre()
         try:
-            edge_token, self.viewer = await self._tokens()
-            await self._api_answers()
+            await self.centre.start(write_load_sites(1, CHANNELS, self.folder))
+            (token,) = await self.centre.edge_tokens(1)
             await self._open_clients()
             stop = asyncio.Event()
-            edge = self._edge(edge_token)
-            await edge.open(self.addresses.line, asyncio.Semaphore(1))
+            edge = self._edge(token)
+            await edge.open(self.centre.addresses.line, asyncio.Semaphore(1))
             sending = asyncio.create_task(edge.send(stop, real_monotonic_s()))
             try:
-                return await self._measured(centre)
+                return await self._measured()
             finally:
                 stop.set()
                 await sending
         finally:
             for client in self.clients:
                 client.close()
-            await centre.stop(STOP_WITHIN_S)
+            await self.centre.stop()
 
-    async def _measured(self, centre: Worker) -> dict[str, Any]:
+    async def _measured(self) -> dict[str, Any]:
         bench = self.bench
         await asyncio.sleep(SETTLE_S)
-        begin = self._cpu(centre)
+        begin = self.centre.cpu()
         before = await self._heard(self.clients)
-        cores = cores_between(begin, self._cpu(centre))
+        cores = cores_between(begin, self.centre.cpu())
         frozen, others = self.clients[: bench.frozen], self.clients[bench.frozen :]
         for client in frozen:
             client.freeze()
@@ -150,7 +135,7 @@ class _Stage:
         """Wait until only so many lines are open at the centre; None if that does not come."""
         began_s = real_monotonic_s()
         while (passed_s := real_monotonic_s() - began_s) < CUT_WITHIN_S:
-            if await asyncio.to_thread(_open_lines, self.addresses.api, self.viewer) <= left:
+            if await self.centre.open_lines() <= left:
                 return round(passed_s, 1)
             await asyncio.sleep(LOOK_EVERY_S)
         return None
@@ -165,47 +150,11 @@ class _Stage:
                     await client.open()
         return sum(one.greeted.is_set() for one in again)
 
-    async def _centre(self) -> Worker:
-        api_port, line_port = free_ports(2)
-        ready = self.folder / "ready.json"
-        (site,) = write_load_sites(1, CHANNELS, self.folder)
-        arguments = ["serve", "--data", str(self.folder / "data"), "--site", str(site)]
-        arguments += ["--port", str(api_port), "--line-port", str(line_port)]
-        centre = await start("centre", [*arguments, "--ready-file", str(ready)], self.folder)
-        try:
-            await wait_for_file(ready, centre, READY_WITHIN_S)
-            self.addresses = read_addresses(ready)
-            await wait_for_line("edges may come", centre, READY_WITHIN_S)
-        except BaseException:
-            await centre.stop(STOP_WITHIN_S)
-            raise
-        return centre
-
-    async def _tokens(self) -> tuple[str, str]:
-        now_us = MachineClock().now_us()
-        async with (
-            await psycopg.AsyncConnection.connect(self.addresses.dsn) as conn,
-            conn.transaction(),
-        ):
-            edge = await create_token(conn, Scope.EDGE, site_of(0), edge_name(0), "bench", now_us)
-            viewer = await create_token(conn, Scope.VIEWER, None, None, "bench", now_us)
-        return edge, viewer
-
-    async def _api_answers(self) -> None:
-        until_s = real_monotonic_s() + READY_WITHIN_S
-        while real_monotonic_s() < until_s:
-            with suppress(OSError):
-                await asyncio.to_thread(_open_lines, self.addresses.api, self.viewer)
-                return
-            await asyncio.sleep(LOOK_EVERY_S)
-        raise ProcessEndedError("The API does not answer.")
-
     async def _open_clients(self) -> None:
-        live = self.addresses.api.replace("http", "ws", 1) + "/api/v1/live"
         gate = asyncio.Semaphore(OPENING_AT_ONCE)
 
         async def open_one() -> None:
-            client = PushClient(live, self.viewer, site_of(0))
+            client = PushClient(self.centre.live, self.centre.viewer, site_of(0))
             self.clients.append(client)
             async with gate:
                 await client.open()
@@ -226,26 +175,6 @@ class _Stage:
             share=0.0,
         )
 
-    def _cpu(self, centre: Worker) -> CpuTimes:
-        groups: dict[str, list[int]] = {"postgres": database_processes(self.folder / "data")}
-        known = {*groups["postgres"]}
-        for process_id in children_of(centre.process.pid):
-            words = command_of(process_id).split()
-            if process_id not in known and "groundwatch" in words:
-                name = words[words.index("groundwatch") + 1]
-                groups.setdefault(name, []).append(process_id)
-        return cpu_times(groups)
-
 
 def _percentile_ms(latencies_s: list[float], percent: float) -> float | None:
     return round(1000.0 * float(np.percentile(latencies_s, percent)), 1) if latencies_s else None
-
-
-def _open_lines(api: str, token: str) -> float:
-    """Ask the centre how many live lines are open."""
-    request = urllib.request.Request(  # noqa: S310 - our own centre
-        f"{api}/metrics", headers={"Authorization": f"Bearer {token}"}
-    )
-    with urllib.request.urlopen(request, timeout=10.0) as answer:  # noqa: S310
-        found = OPEN_LINES.search(answer.read().decode())
-    return float(found[1]) if found else float("inf")
