@@ -82,6 +82,11 @@ class BusPolling:
         self._shortest_us = min(one.plan.period_us for one in self._polled)
         self._log = log.bind(bus=part.id)
 
+    @property
+    def line(self) -> Bus:
+        """The line itself, for a sounder that has to share it."""
+        return self._bus
+
     async def warm_up(self) -> None:
         """Connect before time begins, so that the first scan is as quick as the others."""
         with suppress(ReadFailedError):  # The first scan will say it again.
