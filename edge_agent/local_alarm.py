@@ -167,7 +167,7 @@ class SounderDrive:
         self._site = site
         self._keep_events = keep_events
         self._changed = asyncio.Event()
-        self._told: bool | None = None  # Sounding or silent, as last told.
+        self._sounded_for: dict[str, Reason] = {}  # As told since it was switched on.
         self._obeys: bool | None = None  # As last told; None before it was ever looked at.
         self._broken: str | None = None  # Why nothing can be known of alarms any more.
         self._log = log.bind(sounder=sounder.id)
@@ -250,11 +250,15 @@ class SounderDrive:
         self._obeys = obeys
         if failure is not None or self.wanted is None:
             return
-        sounds = bool(self.wanted)
-        if sounds != self._told and (sounds or self._told is not None):
-            self._log.warning("sounder switched", sounds=sounds)
-            self._report(clock, "on" if sounds else "off", reasons=self.wanted)
-        self._told = sounds
+        new = [one for one in self.wanted if one.occurrence not in self._sounded_for]
+        if new:
+            self._log.warning("the sounder sounds", alarms=[one.occurrence for one in new])
+            self._report(clock, "on", reasons=new)
+            self._sounded_for |= {one.occurrence: one for one in new}
+        elif not self.wanted and self._sounded_for:
+            self._log.warning("the sounder is silent again")
+            self._report(clock, "off", reasons=list(self._sounded_for.values()))
+            self._sounded_for = {}
 
     def _report(
         self, clock: Clock, what: str, *, reasons: Sequence[Reason] = (), reason: str = ""

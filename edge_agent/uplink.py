@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from typing import Final
+from uuid import uuid4
 
 import structlog
 
@@ -68,6 +69,7 @@ class Uplink:
         self._drained = asyncio.Event()
         self._owed: list[bytes] = []  # Frames that must go out before the next block.
         self._pauses = pauses(random.Random())
+        self._run = uuid4()  # So that a second box with this identity is found out.
         self._down: str | None = None  # In which way the line is down, as last logged.
 
     def appended(self, appended: Appended) -> None:
@@ -134,6 +136,7 @@ class Uplink:
             edge=self._edge,
             epoch=state.epoch,
             patience_s=self._carrier.patience_s,
+            run=self._run,
         )
         side.window_blocks = self._window_blocks
         frames = side.opened(

@@ -36,6 +36,9 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     epoch: UUID
     lowest_held: Seq  # All below are lost. Equal to next_seq when the spool is empty.
     next_seq: Seq
+    # Made anew by each run of an agent, so that two boxes with one identity are found out; an
+    # older agent says nothing, and an older centre passes over it.
+    run: UUID | None = None
 
 
 class Block(msgspec.Struct, array_like=True, frozen=True):

@@ -90,12 +90,19 @@ class EdgeSide:
     """The edge's side of a stream: what to send next, and what may be released."""
 
     def __init__(
-        self, *, site: str, edge: str, epoch: UUID, patience_s: float = PATIENCE_S
+        self,
+        *,
+        site: str,
+        edge: str,
+        epoch: UUID,
+        patience_s: float = PATIENCE_S,
+        run: UUID | None = None,
     ) -> None:
         self.window_blocks = WINDOW_BLOCKS  # Fewer, where the carrier drops what is too much.
         self._patience_s = patience_s
         self._site = site
         self._edge = edge
+        self._run = run
         self.epoch = epoch
         self._welcome = False
         self._lowest_held = 1
@@ -123,11 +130,8 @@ class EdgeSide:
         self._unsent = RangeSet()
         self._in_flight = {}
         self._waiting_since_s = at_s
-        return [
-            encode_frame(
-                Hello(PROTOCOL, self._site, self._edge, self.epoch, self._lowest_held, next_seq)
-            )
-        ]
+        stream = (self._site, self._edge, self.epoch)
+        return [encode_frame(Hello(PROTOCOL, *stream, self._lowest_held, next_seq, self._run))]
 
     def received(self, data: bytes, *, at_s: float) -> tuple[list[EdgeEvent], list[bytes]]:
         """Take a frame from the centre; return what it means and what to answer."""

@@ -2,3 +2,6 @@
 alter table event drop constraint event_kind_check;
 alter table event add constraint event_kind_check
     check (kind in ('seismic', 'blast', 'observation', 'sounding'));
+
+-- An alarm is shown with what sounded because of it.
+create index event_sounding on event (site_id, (attributes ->> 'alarm')) where kind = 'sounding';

@@ -1,21 +1,18 @@
 """Sounders that an edge drives by itself: real relays in another process, and a cut line."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from centre_double import CentreDouble, centre_double
-from edge_stage import agent, group, settings_of
+from edge_stage import agent
+from local_alarm_stage import FAST_S, stage, words
 from modbus_bench import RELAY_UNIT, Bench
 from waiting import until
 
-from edge_agent.settings import EdgeSettings
 from simulators.relay import orders_in
 from telemetry.clock import MachineClock
 
-FAST_S = 0.5
 WITHIN_US = 2_000_000
 
 
@@ -28,41 +25,6 @@ def relay_log(tmp_path: Path) -> Path:
 def bench(relay_log: Path) -> Iterator[Bench]:
     with Bench(relay_log=relay_log) as opened:
         yield opened
-
-
-def stage(folder: Path, bench: Bench, centre: CentreDouble, **sounder: Any) -> EdgeSettings:
-    """An edge on the machine's own clock, with a level whose siren hangs on the relay module."""
-    level = group("level", 1, [0, 1], period_s=FAST_S)
-    level["channels"][0]["limits"] = [
-        {
-            "direction": "high",
-            "levels": {"red": 5000.0},
-            "deadband": 100.0,
-            "on_delay_s": 0,
-            "off_delay_s": 0,
-            "source": "test, clause 1",
-        }
-    ]
-    settings = settings_of(folder, bench.port, centre, [level])
-    site = json.loads(settings.site.read_text(encoding="utf-8"))
-    site["sounders"] = [
-        {
-            "id": "siren",
-            "bus": "bus",
-            "device_id": RELAY_UNIT,
-            "coil": {"reference": "00004"},
-            "read_back": {"table": "discrete", "address": 3},
-            "structures": ["slope"],
-            "from_level": "red",
-            **sounder,
-        }
-    ]
-    settings.site.write_text(json.dumps(site), encoding="utf-8")
-    return settings.model_copy(update={"clock": None})
-
-
-def words(log: Path) -> list[str]:
-    return [word for _, _, _, word in orders_in(log)]
 
 
 def soundings(centre: CentreDouble) -> list[tuple[str, str, str]]:
