@@ -17,6 +17,7 @@ import structlog
 from carriers.waiting import happens_within
 from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
+from edge_agent.commands import Commands
 from edge_agent.local_alarm import LocalAlarm, local_alarm_of
 from edge_agent.polling import BusPolling
 from edge_agent.secured_line import SecuredLine
@@ -86,14 +87,11 @@ async def _run_tasks(
     stop: asyncio.Event,
 ) -> None:
     site = plan.site.site
-    uplink = Uplink(carrier=carrier_of(settings, site), site=site, edge=settings.edge, spool=spool)
-    collector = Collector(
-        plan.site.site,
-        groups,
-        spool,
-        collect_s=settings.collect_s,
-        appended=uplink.appended,
-    )
+    commands = Commands()
+    carrier, edge = carrier_of(settings, site), settings.edge
+    uplink = Uplink(carrier=carrier, site=site, edge=edge, spool=spool, measure=commands.measure)
+    told = uplink.appended
+    collector = Collector(site, groups, spool, collect_s=settings.collect_s, appended=told)
     newest_us: dict[str, int] = {}
     sounding = local_alarm_of(plan, settings.edge, keep_events=collector.keep_events)
     with suppress(StoreFailedError):  # Better an instant taken twice than none.
@@ -104,7 +102,7 @@ async def _run_tasks(
     async with asyncio.TaskGroup() as tasks:
         line = tasks.create_task(uplink.run(), name="uplink")
         collecting = tasks.create_task(collector.run(finish), name="collect")
-        await _poll(settings, plan, groups, collector, sounding, newest_us, stop)
+        await _poll(settings, plan, groups, collector, sounding, commands, newest_us, stop)
         finish.set()
         await asyncio.wait([collecting])
         await _drain(spool, uplink, settings.drain_s)
@@ -129,14 +127,18 @@ async def _poll(
     groups: Sequence[GroupPlan],
     collector: Collector,
     sounding: LocalAlarm | None,
+    commands: Commands,
     newest_us: Mapping[str, int],
     stop: asyncio.Event,
 ) -> None:
     """Take what every bus of the edge gives until told to stop."""
     keep = collector.keep if sounding is None else sounding.before(collector.keep)
     sources = _sources_of(settings, plan, groups, keep, collector)
+    polling = [one for one in sources if isinstance(one, BusPolling)]
+    for one in polling:
+        commands.offer(one.groups, one.measure)
     if sounding is not None:
-        sounding.share({one.source_id: one.line for one in sources if isinstance(one, BusPolling)})
+        sounding.share({one.source_id: one.line for one in polling})
     try:
         await asyncio.gather(*(source.warm_up() for source in sources))
         log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(sources))

@@ -22,8 +22,14 @@ from ingest.inbox import Arrival, Inbox, Line, Stream
 from ingest.read_ahead import read_ahead
 from telemetry.certificates import Certificate
 from telemetry.clock import Clock, real_monotonic_s
-from telemetry.frames import Hello, ProtocolError, RefusalCode, refusal
-from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
+from telemetry.frames import Answer, Hello, ProtocolError, RefusalCode, refusal
+from telemetry.uplink import (
+    CentreEvent,
+    CentreSide,
+    HelloReceived,
+    LostDeclared,
+    StreamEvent,
+)
 
 # Blocks are taken in order, so the delivered ranges are at most one more than the lost ones.
 LOST_RANGES_MAX = 10_000
@@ -81,7 +87,7 @@ class Caller:
     line_id: UUID = field(default_factory=uuid4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LineParts:
     """What the edges' line needs of the rest of ingest."""
 
@@ -99,6 +105,9 @@ class LineParts:
     note_heard: Callable[[Sequence[Caller]], Awaitable[None]]
     enrol: Callable[[ServerConnection], Awaitable[None]] | None = None
     tell_of_rival: Callable[[Hello, str], None] = lambda _hello, _address: None
+    # Lines on which an edge takes commands, and who hears what became of one.
+    commanded: dict[tuple[str, str], Line] = field(default_factory=dict)
+    answered: Callable[[str, str, Answer], None] = lambda _site, _edge, _answer: None
     identities: IdentityWatch = field(default_factory=IdentityWatch)
     lines_of_edges: dict[tuple[str, str], Line] = field(default_factory=dict)
     open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
@@ -131,6 +140,8 @@ async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> 
                     if isinstance(event, HelloReceived):
                         stream = await _greet(parts, caller, side, line, event.hello)
                         parts.begin(parts.note_line(caller, connection))
+                    elif isinstance(event, Answer):
+                        parts.answered(caller.site, caller.edge, event)
                     elif stream is not None and stream.line is line:
                         # What still comes over a line that has been replaced is sent again anyway.
                         _hand_over(parts, stream, event)
@@ -147,10 +158,16 @@ async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> 
     finally:
         metrics.LINES_OPEN.dec()
         if stream is not None and stream.line is line:
-            stream.line = None
-            log.info("edge left", site=stream.site, edge=stream.edge)
+            _left(parts, stream, line)
         line.close()
         await sender
+
+
+def _left(parts: LineParts, stream: Stream, line: Line) -> None:
+    stream.line = None
+    if parts.commanded.get((stream.site, stream.edge)) is line:
+        del parts.commanded[stream.site, stream.edge]
+    log.info("edge left", site=stream.site, edge=stream.edge)
 
 
 async def _room_made(inbox: Inbox, site: str, connection: Carrier) -> bool:
@@ -223,10 +240,12 @@ def _replace_line(parts: LineParts, hello: Hello, line: Line) -> None:
     if before is not None and before is not line:
         before.close()
     parts.lines_of_edges[hello.site, hello.edge] = line
+    if hello.takes_commands:
+        parts.commanded[hello.site, hello.edge] = line
 
 
 def _hand_over(parts: LineParts, stream: Stream, event: CentreEvent | StreamEvent) -> None:
-    assert not isinstance(event, HelloReceived)
+    assert not isinstance(event, HelloReceived | Answer)
     if isinstance(event, LostDeclared):
         stream.lost.add(event.first, event.last)
         if len(stream.lost) > LOST_RANGES_MAX:

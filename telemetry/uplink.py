@@ -20,9 +20,11 @@ from telemetry.frames import (
     PROTOCOL,
     RANGES_MAX,
     Ack,
+    Answer,
     Block,
     Hello,
     Lost,
+    Measure,
     ProtocolError,
     Refusal,
     RefusalCode,
@@ -83,7 +85,7 @@ class EpochOutdated:
     highest: int
 
 
-EdgeEvent = Welcomed | Released | BlockRejected | Refused | EpochOutdated
+EdgeEvent = Measure | Welcomed | Released | BlockRejected | Refused | EpochOutdated
 
 
 class EdgeSide:
@@ -97,12 +99,13 @@ class EdgeSide:
         epoch: UUID,
         patience_s: float = PATIENCE_S,
         run: UUID | None = None,
+        takes_commands: bool = False,
     ) -> None:
         self.window_blocks = WINDOW_BLOCKS  # Fewer, where the carrier drops what is too much.
         self._patience_s = patience_s
         self._site = site
         self._edge = edge
-        self._run = run
+        self._says = (run, takes_commands)
         self.epoch = epoch
         self._welcome = False
         self._lowest_held = 1
@@ -131,7 +134,7 @@ class EdgeSide:
         self._in_flight = {}
         self._waiting_since_s = at_s
         stream = (self._site, self._edge, self.epoch)
-        return [encode_frame(Hello(PROTOCOL, *stream, self._lowest_held, next_seq, self._run))]
+        return [encode_frame(Hello(PROTOCOL, *stream, self._lowest_held, next_seq, *self._says))]
 
     def received(self, data: bytes, *, at_s: float) -> tuple[list[EdgeEvent], list[bytes]]:
         """Take a frame from the centre; return what it means and what to answer."""
@@ -145,6 +148,8 @@ class EdgeSide:
                 return [BlockRejected(seq, reason, message)], []
             case Refusal(code, message):
                 return [Refused(code, message)], []
+            case Measure():
+                return [frame], []
 
     def appended(self, seq: int) -> None:
         """Learn of a block that has been committed to the spool; what is known is passed over.
@@ -274,7 +279,7 @@ class Repeated:
 
 
 StreamEvent = BlockReceived | LostDeclared | Repeated
-CentreEvent = HelloReceived | StreamEvent
+CentreEvent = HelloReceived | Answer | StreamEvent
 
 
 class _Stage(Enum):
@@ -301,6 +306,8 @@ class CentreSide:
             return self._introduced(frame)
         if self._stage is not _Stage.OPEN:
             raise ProtocolError(f"a {type(frame).__name__} frame came before the welcome")
+        if isinstance(frame, Answer):
+            return [frame]  # It is no part of the stream.
         if isinstance(frame, Lost):
             return [*self._declared(frame), *self._in_order()]
         if frame.seq in self._settled:
