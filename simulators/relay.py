@@ -65,10 +65,12 @@ class RelayModule:
         self._told(address, on)
 
 
-def told_into(path: Path, device_id: int, now_us: Callable[[], int]) -> Told:
-    """Write each order into a file, a line each: the instant, the unit, the coil, on or off."""
+def told_into(path: Path | None, device_id: int, now_us: Callable[[], int]) -> Told:
+    """Write each order into a file, if any, a line each: instant, unit, coil, on or off."""
 
     def tell(address: int, on: bool) -> None:
+        if path is None:
+            return
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{now_us()} {device_id} {address} {'on' if on else 'off'}\n")
 
