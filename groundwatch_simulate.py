@@ -113,10 +113,8 @@ def simulate(
     line |= {"serial": serial, "baud_rate": baud_rate, "clock": clock}
     if device == "replay":
         raise typer.Exit(_replay(mapping, file or [], line))
-    line |= {"device": device, "scenario": scenario, "seed": seed, "site": site}
-    raise typer.Exit(
-        _simulate_device({**line, "write_file": write_file, "orders": orders}, mqtt, sparkplug)
-    )
+    line |= {"device": device, "scenario": scenario, "seed": seed, "site": site, "orders": orders}
+    raise typer.Exit(_simulate_device({**line, "write_file": write_file}, mqtt, sparkplug))
 
 
 def _write_sites(edges: int, channels: int, folder: Path) -> None:
