@@ -37,6 +37,9 @@ SerialPort = Annotated[
 BaudRate = Annotated[
     int, typer.Option("--baud-rate", min=300, max=1_000_000, help="Of the serial port.")
 ]
+Orders = Annotated[
+    Path | None, typer.Option(help="A file to write into what sounders were ordered, and when.")
+]
 Mqtt = Annotated[
     str | None, typer.Option(help="Publish to the broker at HOST:PORT instead of serving.")
 ]
@@ -87,6 +90,7 @@ def simulate(
     serial: SerialPort = None,
     baud_rate: BaudRate = 9600,
     write_file: WriteFile = None,
+    orders: Orders = None,
     mqtt: Mqtt = None,
     sparkplug: Sparkplug = False,
     edges: Edges = 10,
@@ -109,7 +113,7 @@ def simulate(
     line |= {"serial": serial, "baud_rate": baud_rate, "clock": clock}
     if device == "replay":
         raise typer.Exit(_replay(mapping, file or [], line))
-    line |= {"device": device, "scenario": scenario, "seed": seed, "site": site}
+    line |= {"device": device, "scenario": scenario, "seed": seed, "site": site, "orders": orders}
     raise typer.Exit(_simulate_device({**line, "write_file": write_file}, mqtt, sparkplug))
 
 

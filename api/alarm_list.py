@@ -7,13 +7,19 @@ from psycopg import AsyncConnection
 
 from api.freshness import Freshness
 from api.site_directory import SiteRecord
-from api.views import AlarmsQuery, AlarmView
+from api.views import AlarmsQuery, AlarmView, LocalSoundingView
 from telemetry.site import Level
 
 COLUMNS = """
     select site_id, occurrence, kind, structure, channel, rule, state, level, worst_level,
            raised_at, changed_at, cleared_at, acknowledged_at, acknowledged_by, comment,
-           evidence, number, count(*) over ()
+           evidence, number,
+           (select jsonb_agg(jsonb_build_object('sounder', source, 'what', attributes ->> 'what',
+                                                'at', event.time) order by event.time)
+            from event
+            where event.site_id = alarm.site_id and event.kind = 'sounding'
+              and event.attributes ->> 'alarm' = alarm.occurrence),
+           count(*) over ()
     from alarm
 """
 FILTERED = (
@@ -133,4 +139,5 @@ def _view(record: SiteRecord, row: Row, freshness: FreshnessBySubject) -> AlarmV
         evidence=row[15],
         number=row[16],
         freshness=freshness.get(row[4], Freshness.UNKNOWN),
+        sounded=[LocalSoundingView(**one) for one in row[17] or ()],
     )

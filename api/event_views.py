@@ -15,7 +15,7 @@ from api.views import (
     ShortText,
     View,
 )
-from telemetry.event import EventKind
+from telemetry.event import EventKind, ToldKind
 from telemetry.site import Name
 
 # Base64 of an instant and an event's id, which may be 128 characters of four bytes.
@@ -27,7 +27,7 @@ class EventsQuery(Input):
 
     from_: Annotated[Instant | None, Field(alias="from")] = None
     to: Instant | None = None
-    kind: EventKind | None = None
+    kind: ToldKind | None = None  # Left out: what happened to the ground, not to sounders.
     source: ShortText | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_ENTRIES_MAX)] = PAGE_ENTRIES_DEFAULT
     cursor: Cursor | None = None  # Of the page before.

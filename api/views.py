@@ -195,6 +195,14 @@ class HistoryView(View):
     quality: list[int]
 
 
+class LocalSoundingView(View):
+    """What an edge did with a sounder because of an alarm, by itself."""
+
+    sounder: str
+    what: Literal["on", "off"]
+    at: datetime
+
+
 class AlarmView(View):
     """An alarm as it stands now."""
 
@@ -217,6 +225,7 @@ class AlarmView(View):
     evidence: dict[str, Any]
     number: int
     freshness: Freshness
+    sounded: list[LocalSoundingView]
 
 
 class AlarmsView(View):

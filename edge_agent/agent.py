@@ -17,9 +17,12 @@ import structlog
 from carriers.waiting import happens_within
 from edge_agent.carriers import carrier_of
 from edge_agent.collecting import Collector
+from edge_agent.commands import Commands
+from edge_agent.local_alarm import LocalAlarm, local_alarm_of
+from edge_agent.polling import BusPolling
 from edge_agent.secured_line import SecuredLine
 from edge_agent.settings import EdgeSettings, SettingsError, read_token
-from edge_agent.source import Source
+from edge_agent.source import Keep, Source
 from edge_agent.sources import check_settings, source_of
 from edge_agent.spool import SpoolError
 from edge_agent.storing import SpoolThread, StoreFailedError
@@ -32,6 +35,7 @@ from telemetry.site_file import SiteFileError, read_site_file
 from telemetry.wire import WireError, decode_block
 
 CLOCK_LOOK_APART_S: Final = 0.05
+REMEMBERED_BLOCKS: Final = 4_096  # To know since when an alarm stands, also after a restart.
 NEWEST_BLOCKS: Final = 256  # Enough to hold the last scan of every group of one edge.
 
 log = structlog.get_logger()
@@ -83,22 +87,22 @@ async def _run_tasks(
     stop: asyncio.Event,
 ) -> None:
     site = plan.site.site
-    uplink = Uplink(carrier=carrier_of(settings, site), site=site, edge=settings.edge, spool=spool)
-    collector = Collector(
-        plan.site.site,
-        groups,
-        spool,
-        collect_s=settings.collect_s,
-        appended=uplink.appended,
-    )
+    commands = Commands()
+    carrier, edge = carrier_of(settings, site), settings.edge
+    uplink = Uplink(carrier=carrier, site=site, edge=edge, spool=spool, measure=commands.measure)
+    told = uplink.appended
+    collector = Collector(site, groups, spool, collect_s=settings.collect_s, appended=told)
     newest_us: dict[str, int] = {}
+    sounding = local_alarm_of(plan, settings.edge, keep_events=collector.keep_events)
     with suppress(StoreFailedError):  # Better an instant taken twice than none.
         newest_us = _newest_of(await spool.newest(NEWEST_BLOCKS))
+        if sounding is not None:
+            sounding.remember(await spool.newest(REMEMBERED_BLOCKS))
     finish = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         line = tasks.create_task(uplink.run(), name="uplink")
         collecting = tasks.create_task(collector.run(finish), name="collect")
-        await _poll(settings, plan, groups, collector, newest_us, stop)
+        await _poll(settings, plan, groups, collector, sounding, commands, newest_us, stop)
         finish.set()
         await asyncio.wait([collecting])
         await _drain(spool, uplink, settings.drain_s)
@@ -122,25 +126,37 @@ async def _poll(
     plan: SitePlan,
     groups: Sequence[GroupPlan],
     collector: Collector,
+    sounding: LocalAlarm | None,
+    commands: Commands,
     newest_us: Mapping[str, int],
     stop: asyncio.Event,
 ) -> None:
     """Take what every bus of the edge gives until told to stop."""
-    sources = _sources_of(settings, plan, groups, collector)
+    keep = collector.keep if sounding is None else sounding.before(collector.keep)
+    sources = _sources_of(settings, plan, groups, keep, collector)
+    polling = [one for one in sources if isinstance(one, BusPolling)]
+    for one in polling:
+        commands.offer(one.groups, one.measure)
+    if sounding is not None:
+        sounding.share({one.source_id: one.line for one in polling})
     try:
         await asyncio.gather(*(source.warm_up() for source in sources))
         log.info("edge agent ready", edge=settings.edge, groups=len(groups), buses=len(sources))
         started = await _wait_for_clock(settings.clock, stop)
         if started is not None:
             clock, begin_us = started
-            await _take(sources, clock, stop, begin_us=begin_us, newest_us=newest_us)
+            await _take(sources, sounding, clock, stop, begin_us=begin_us, newest_us=newest_us)
     finally:  # Also when the clock never came: the device would go on holding the line open.
         for source in sources:
             source.close()
 
 
 def _sources_of(
-    settings: EdgeSettings, plan: SitePlan, groups: Sequence[GroupPlan], collector: Collector
+    settings: EdgeSettings,
+    plan: SitePlan,
+    groups: Sequence[GroupPlan],
+    keep: Keep,
+    collector: Collector,
 ) -> list[Source]:
     """Make a source for every bus of the edge that something is read from."""
     of_bus: dict[str, list[GroupPlan]] = {}
@@ -159,7 +175,7 @@ def _sources_of(
             event_sources=events_of_bus.get(bus.id, []),
             site=plan.site.site,
             settings=settings,
-            keep=collector.keep,
+            keep=keep,
             keep_aside=collector.keep_aside,
             keep_events=collector.keep_events,
         )
@@ -169,6 +185,7 @@ def _sources_of(
 
 async def _take(
     sources: Sequence[Source],
+    sounding: LocalAlarm | None,
     clock: Clock,
     stop: asyncio.Event,
     *,
@@ -176,6 +193,8 @@ async def _take(
     newest_us: Mapping[str, int],
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
+        if sounding is not None:
+            tasks.create_task(sounding.run(clock, stop), name="sounders")
         for source in sources:
             tasks.create_task(
                 source.run(clock, stop, begin_us=begin_us, newest_us=newest_us),

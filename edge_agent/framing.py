@@ -31,6 +31,9 @@ from telemetry.register import FUNCTIONS
 EXCEPTION_BIT: Final = 0x80
 MBAP_BYTES: Final = 6  # Transaction, protocol and length; the length counts what follows.
 _HEADER: Final = Struct(">HHH")
+WRITE_COIL: Final = 5
+COIL_ON: Final = 0xFF00
+ECHO_BYTES: Final = 8  # Of a frame that answers the write of a coil on a serial line.
 RTU_BYTES: Final = 5  # Unit, function, byte count or exception code, and the CRC.
 
 
@@ -41,12 +44,20 @@ class Question:
     unit: int
     function: int
     value_bytes: int  # Of the values in the right answer.
+    echo: bytes | None = None  # What a write is answered with behind unit and function.
 
     @staticmethod
     def about(stretch: Stretch, unit: int) -> "Question":
         """Put the question for a stretch of registers or bits."""
         count = (stretch.words + 7) // 8 if stretch.is_of_bits else 2 * stretch.words
         return Question(unit, FUNCTIONS[stretch.table], count)
+
+    @staticmethod
+    def about_coil(address: int, unit: int, *, on: bool) -> "Question":
+        """Put the question that drives a coil; the right answer repeats it."""
+        echo = Struct(">HH").pack(address, COIL_ON if on else 0)
+        # A byte less than the echo: the answer to a read has a byte count before its values.
+        return Question(unit, WRITE_COIL, len(echo) - 1, echo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +128,11 @@ def _judge_of_another(frame: bytes) -> int | Verdict:
     """Tell how many bytes the frame of another unit has, if it is one and whole."""
     if len(frame) < 3:
         return Unfinished()
-    if frame[1] < EXCEPTION_BIT and frame[1] not in FUNCTIONS.values():
+    if frame[1] < EXCEPTION_BIT and frame[1] not in {*FUNCTIONS.values(), WRITE_COIL}:
         return Wrong("noise came instead of an answer")
     size = RTU_BYTES + (0 if frame[1] >= EXCEPTION_BIT else frame[2])
+    if frame[1] == WRITE_COIL:
+        size = ECHO_BYTES
     if len(frame) < size:
         return Unfinished()
     if not _has_good_crc(frame[:size]):
@@ -133,6 +146,11 @@ def _judge_kind(data: bytes, question: Question, *, is_exception: bool) -> Wrong
         wanted = question.function | EXCEPTION_BIT if is_exception else question.function
         if data[1] != wanted:
             return Wrong(f"the answer is to function {data[1]}, not {question.function}")
+    if question.echo is not None:
+        said = data[2 : 2 + len(question.echo)]
+        if not is_exception and not question.echo.startswith(said):
+            return Wrong("the answer confirms another write than was asked for")
+        return None
     if len(data) >= 3 and not is_exception and data[2] != question.value_bytes:
         return Wrong(f"the answer holds {data[2]} bytes of values, not {question.value_bytes}")
     return None

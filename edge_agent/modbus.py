@@ -12,6 +12,8 @@ tells them apart by transaction numbers. RTU has none, and some gateways always 
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,7 +23,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge_agent.exceptions import exception_in_words
 from edge_agent.framing import Question, WrongAnswer, values_in
-from edge_agent.line import Address, Line, on_the_wire_s, silence_s, where_is, why_not
+from edge_agent.line import Address, Client, Line, on_the_wire_s, silence_s, where_is, why_not
 from edge_agent.registers import Stretch
 from edge_agent.schedule import Backoff
 from telemetry.clock import real_monotonic_s
@@ -36,6 +38,24 @@ SILENCES_MOST: Final = 50  # A line that never falls silent has another master, 
 # pymodbus logs each failed request; we log when a unit fails and when it is back.
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())
 logging.getLogger("pymodbus").propagate = False
+
+
+Send = Callable[[Client], Awaitable[ModbusPDU]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question to one unit, and how it is sent."""
+
+    question: Question
+    send: Send
+    about: str  # In words, for complaints.
+
+    @staticmethod
+    def for_stretch(stretch: Stretch, device_id: int) -> "Request":
+        """Ask for registers or bits."""
+        question = Question.about(stretch, device_id)
+        return Request(question, lambda client: _read(client, stretch, device_id), str(stretch))
 
 
 class ReadFailedError(Exception):
@@ -58,6 +78,7 @@ class Bus:
         self._address = address
         self._line: Line | None = None
         self._backoff = Backoff(RECONNECT_LEAST_S, RECONNECT_MOST_S)
+        self._turn = asyncio.Lock()  # A sounder may share the line with the polling.
         self._owing: set[int] = set()  # Units whose reply may still come.
         self._tells_late_replies = (
             isinstance(address, ModbusTcp) and not address.zero_transaction_ids
@@ -65,6 +86,10 @@ class Bus:
 
     async def connect(self, timeout_s: float) -> None:
         """Make sure that there is a connection, or raise `ReadFailedError`."""
+        async with self._turn:
+            await self._connect(timeout_s)
+
+    async def _connect(self, timeout_s: float) -> None:
         if self._line is not None and self._line.is_open and not self._line.is_suspect:
             return
         self.close()
@@ -94,22 +119,26 @@ class Bus:
         self, stretch: Stretch, *, device_id: int, timeout_s: float
     ) -> NDArray[np.uint16]:
         """Read registers, or bits as 0 and 1, in one request, or raise `ReadFailedError`."""
-        await self.connect(timeout_s)
-        if device_id in self._owing:
-            await self._settle(stretch, device_id, timeout_s)
-        answer = await self._ask(stretch, device_id, timeout_s)
-        if isinstance(answer, ExceptionResponse):
-            code = answer.exception_code
-            raise ReadFailedError(
-                Quality.DEVICE_ERROR,
-                f"unit {device_id} answered with exception {code} "
-                f"({exception_in_words(code)}) to {stretch}",
-                code=code,
-            )
-        values = values_in(answer, stretch)
-        if values is None:
-            raise self._refused("the answer is too short", stretch, device_id)
-        return values
+        async with self._turn:
+            await self._connect(timeout_s)
+            if device_id in self._owing:
+                await self._settle(stretch, device_id, timeout_s)
+            request = Request.for_stretch(stretch, device_id)
+            answer = _good(await self._ask(request, timeout_s), request)
+            values = values_in(answer, stretch)
+            if values is None:
+                raise self._refused("the answer is too short", request)
+            return values
+
+    async def ask(self, request: Request, timeout_s: float) -> None:
+        """Ask what is answered with nothing but a yes, or raise `ReadFailedError`.
+
+        A late reply cannot be taken for the answer: it is to another function, or repeats another
+        write.
+        """
+        async with self._turn:
+            await self._connect(timeout_s)
+            _good(await self._ask(request, timeout_s), request)
 
     async def _settle(self, stretch: Stretch, device_id: int, timeout_s: float) -> None:
         """Find out whether a unit that owes a reply is in step again, or raise."""
@@ -117,13 +146,14 @@ class Bus:
         together = 8 if stretch.is_of_bits else 1
         other = 1 if stretch.words > together else stretch.words + together
         question = Stretch(stretch.table, stretch.address, other)
-        await self._ask(question, device_id, timeout_s)
+        await self._ask(Request.for_stretch(question, device_id), timeout_s)
 
-    async def _ask(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
+    async def _ask(self, request: Request, timeout_s: float) -> ModbusPDU:
         """Ask, and once more where an old connection turns out to be dead."""
+        device_id = request.question.unit
         was_used = self._line is not None and self._line.is_used
         try:
-            answer = await self._ask_once(stretch, device_id, timeout_s)
+            answer = await self._ask_once(request, timeout_s)
         except _HungUpError as error:
             self._hung_up(device_id)
             if not was_used:
@@ -133,10 +163,10 @@ class Bus:
             if not isinstance(answer, ExceptionResponse):  # Those are all of one length.
                 self._owing.discard(device_id)
             return answer
-        await self.connect(timeout_s)
+        await self._connect(timeout_s)
         try:
             # Whichever of the two replies comes is good; the other one is still owed.
-            return await self._ask_once(stretch, device_id, timeout_s)
+            return await self._ask_once(request, timeout_s)
         except _HungUpError as error:
             self._hung_up(device_id)
             message = f"the line was closed twice while unit {device_id} was asked"
@@ -148,17 +178,17 @@ class Bus:
             self._owing.add(device_id)
         self.close()
 
-    async def _ask_once(self, stretch: Stretch, device_id: int, timeout_s: float) -> ModbusPDU:
+    async def _ask_once(self, request: Request, timeout_s: float) -> ModbusPDU:
         """Send a request and wait for what comes back, or get the line clear of it."""
-        line = self._line
+        line, question = self._line, request.question
+        device_id = question.unit
         assert line is not None
         await self._wait_for_silence(line, device_id)
-        question = Question.about(stretch, device_id)
         within_s = timeout_s + on_the_wire_s(self._address, question.value_bytes)
         line.framer.ask(question)
         try:
             async with asyncio.timeout(within_s):
-                answer = await _request(line, stretch, device_id)
+                answer = await request.send(line.client)
             heed_cancellation()
         except ConnectionException as error:
             raise _HungUpError from error
@@ -174,7 +204,7 @@ class Bus:
         finally:
             line.framer.question = None
         if isinstance(answer, WrongAnswer):
-            raise self._refused(answer.reason, stretch, device_id)
+            raise self._refused(answer.reason, request)
         line.is_used = True
         return answer
 
@@ -195,10 +225,10 @@ class Bus:
         )
         raise ReadFailedError(Quality.NO_REPLY, message)
 
-    def _refused(self, reason: str, stretch: Stretch, device_id: int) -> ReadFailedError:
+    def _refused(self, reason: str, request: Request) -> ReadFailedError:
         """Whatever was answered, it is not what was asked."""
-        self._give_up(device_id)
-        message = f"unit {device_id} gave a wrong answer to {stretch}: {reason}"
+        self._give_up(request.question.unit)
+        message = f"unit {request.question.unit} gave a wrong answer to {request.about}: {reason}"
         return ReadFailedError(Quality.DEVICE_ERROR, message)
 
     def _give_up(self, device_id: int) -> None:
@@ -218,9 +248,21 @@ class Bus:
             self._line = None
 
 
-async def _request(line: Line, stretch: Stretch, device_id: int) -> ModbusPDU:
+def _good(answer: ModbusPDU, request: Request) -> ModbusPDU:
+    """Hand an answer on, or raise what the unit complains about."""
+    if isinstance(answer, ExceptionResponse):
+        code = answer.exception_code
+        raise ReadFailedError(
+            Quality.DEVICE_ERROR,
+            f"unit {request.question.unit} answered with exception {code} "
+            f"({exception_in_words(code)}) to {request.about}",
+            code=code,
+        )
+    return answer
+
+
+async def _read(client: Client, stretch: Stretch, device_id: int) -> ModbusPDU:
     """Send the request of a table."""
-    client = line.client
     ask = {
         "coil": client.read_coils,
         "discrete": client.read_discrete_inputs,

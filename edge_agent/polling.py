@@ -81,6 +81,25 @@ class BusPolling:
         self._units = {one.device_id: Backoff(UNIT_LEAST_S, UNIT_MOST_S) for one in self._polled}
         self._shortest_us = min(one.plan.period_us for one in self._polled)
         self._log = log.bind(bus=part.id)
+        self._asked: dict[str, list[asyncio.Future[str]]] = {}  # Groups to be measured now.
+        self._wake = asyncio.Event()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that are polled."""
+        return tuple(one.plan.key for one in self._polled)
+
+    async def measure(self, group: str) -> str:
+        """Take a scan beside the schedule; return what came of it."""
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(group, []).append(answer)
+        self._wake.set()
+        return await answer
+
+    @property
+    def line(self) -> Bus:
+        """The line itself, for a sounder that has to share it."""
+        return self._bus
 
     async def warm_up(self) -> None:
         """Connect before time begins, so that the first scan is as quick as the others."""
@@ -102,8 +121,46 @@ class BusPolling:
         for one in self._polled:
             after_us = max(begin_us, newest_us.get(one.plan.key, alive_us))
             one.next_us = first_instant_after(after_us, one.plan.period_us)
-        while await self._wait_for_next(stop):
-            await self._scan_due_groups()
+        waking = asyncio.create_task(self._wake_at(stop), name="wake")
+        try:
+            while await self._wait_for_next(stop):
+                await self._scan_due_groups()
+                await self._scan_asked()
+        finally:
+            waking.cancel()
+            self._give_up_asked()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _scan_asked(self) -> None:
+        """Take the scans that somebody has asked for; those that were just due are none of them."""
+        asked, self._asked = self._asked, {}
+        for one in self._polled:
+            for_whom = asked.get(one.plan.key, [])
+            if not for_whom:
+                continue
+            at_us = self._clock.now_us()
+            # A scheduled instant belongs to the schedule: one scan of a group has one instant.
+            at_us += at_us % one.plan.period_us == 0
+            raw, quality = await self._read(one, self._waiting_s())
+            monotonic_us = self._monotonic_at(at_us)
+            read = int(np.count_nonzero(np.isfinite(raw[one.map.slots])))
+            if monotonic_us > one.taken_us and at_us < one.next_us:
+                one.taken_us = monotonic_us
+                self._keep(TakenScan(one.plan, at_us, monotonic_us, raw, quality))
+                said = f"{read} of {len(one.map.slots)} channels were read"
+            else:
+                said = "the next scan of the schedule was just due, and is the answer"
+            for answer in for_whom:
+                if not answer.done():
+                    answer.set_result(said)
+
+    def _give_up_asked(self) -> None:
+        for answers in self._asked.values():
+            for answer in answers:
+                answer.cancel()
 
     async def _wait_for_next(self, stop: asyncio.Event) -> bool:
         """Wait until the next scan is due; false when it is time to stop."""
@@ -120,9 +177,10 @@ class BusPolling:
                     for at_us in missed_instants(due, one.plan.period_us):
                         self._keep_missed(one, at_us)
             wait_s = self._clock.real_s_until(min(one.next_us for one in self._polled))
-            if wait_s <= 0:
+            if wait_s <= 0 or self._asked:
                 return True
-            await happens_within(stop, min(wait_s, LOOK_APART_S))
+            await happens_within(self._wake, min(wait_s, LOOK_APART_S))
+            self._wake.clear()
         return False
 
     async def _scan_due_groups(self) -> None:

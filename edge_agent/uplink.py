@@ -5,8 +5,9 @@ Polling never waits for it. What it may release is what the centre says it has c
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -18,11 +19,12 @@ from edge_agent.carrier import (
     LineClosedError,
     RefusedError,
 )
+from edge_agent.commands import CommandRefusedError
 from edge_agent.settings import SettingsError
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
 from telemetry.clock import real_monotonic_s
-from telemetry.frames import ProtocolError
+from telemetry.frames import Answer, Measure, ProtocolError, as_remark, encode_frame
 from telemetry.uplink import (
     WINDOW_BLOCKS,
     BlockRejected,
@@ -38,6 +40,7 @@ RETRY_LEAST_S: Final = 0.2
 RETRY_MOST_S: Final = 5.0
 STORE_RETRY_S: Final = 1.0
 LOOK_APART_S: Final = 1.0
+MEASURING_MAX: Final = 16  # Commands at once.
 WINDOW_BLOCKS_LEAST: Final = 4  # Where the carrier loses frames.
 DROP_REASON: Final = "the spool of the edge was full"
 
@@ -55,7 +58,17 @@ def pauses(chance: random.Random) -> Iterator[float]:
 class Uplink:
     """One edge's line to the centre."""
 
-    def __init__(self, *, carrier: Carrier, site: str, edge: str, spool: SpoolThread) -> None:
+    def __init__(
+        self,
+        *,
+        carrier: Carrier,
+        site: str,
+        edge: str,
+        spool: SpoolThread,
+        measure: Callable[[str], Awaitable[str]] | None = None,  # See `edge_agent.commands`.
+    ) -> None:
+        self._measure = measure
+        self._measuring: set[asyncio.Task[None]] = set()
         self._carrier = carrier
         self._window_blocks = WINDOW_BLOCKS
         self._site = site
@@ -68,6 +81,7 @@ class Uplink:
         self._drained = asyncio.Event()
         self._owed: list[bytes] = []  # Frames that must go out before the next block.
         self._pauses = pauses(random.Random())
+        self._run = uuid4()  # So that a second box with this identity is found out.
         self._down: str | None = None  # In which way the line is down, as last logged.
 
     def appended(self, appended: Appended) -> None:
@@ -129,12 +143,7 @@ class Uplink:
 
     async def _converse(self, line: CentreLine) -> None:
         state = await self._spool.state()
-        side = EdgeSide(
-            site=self._site,
-            edge=self._edge,
-            epoch=state.epoch,
-            patience_s=self._carrier.patience_s,
-        )
+        side = self._side_of(state.epoch)
         side.window_blocks = self._window_blocks
         frames = side.opened(
             held=state.held,
@@ -167,6 +176,16 @@ class Uplink:
             if isinstance(failure, Exception) and not isinstance(failure, LineClosedError):
                 raise failure
 
+    def _side_of(self, epoch: UUID) -> EdgeSide:
+        return EdgeSide(
+            site=self._site,
+            edge=self._edge,
+            epoch=epoch,
+            patience_s=self._carrier.patience_s,
+            run=self._run,
+            takes_commands=self._measure is not None,
+        )
+
     async def _receive_all(self, line: CentreLine, side: EdgeSide) -> None:
         while True:
             await self._receive(side, await line.receive())
@@ -190,6 +209,8 @@ class Uplink:
                 side.window_blocks = min(WINDOW_BLOCKS, side.window_blocks + 1)
                 self._window_blocks = side.window_blocks
                 await self._spool.acknowledge(side.epoch, ranges)
+            case Measure(command, group):
+                self._begin(side, command, group)
             case BlockRejected(seq, reason, message):
                 log.error("block quarantined by the centre", seq=seq, reason=reason, why=message)
             case Refused(code, message):
@@ -202,6 +223,26 @@ class Uplink:
                 )
                 await self._spool.renew(side.epoch)
                 raise RefusedError("the line is made again for the new stream", retry_s=0.0)
+
+    def _begin(self, side: EdgeSide, command: UUID, group: str) -> None:
+        """Measure beside what is received meanwhile."""
+        task = asyncio.create_task(self._obey(side, command, group), name="measure")
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+
+    async def _obey(self, side: EdgeSide, command: UUID, group: str) -> None:
+        """Measure now, and answer over the line on which that was asked."""
+        assert self._measure is not None
+        if len(self._measuring) > MEASURING_MAX:
+            done, remark = False, "the edge is measuring as much as it can already"
+        else:
+            try:
+                done, remark = True, await self._measure(group)
+            except CommandRefusedError as error:
+                done, remark = False, str(error)
+        if self._side is side:
+            self._owed.append(encode_frame(Answer(command, done, as_remark(remark))))
+            self._wake.set()
 
     async def _send(self, line: CentreLine, side: EdgeSide) -> None:
         """Send what the window has room for; return when the centre stays silent."""

@@ -62,7 +62,7 @@ WITHDRAW = """
 """
 FORGET_DECIDED = """
     delete from action
-    where accepted is not null
+    where accepted is not null and kind <> 'measure'
       and expires_at < clock_timestamp() - make_interval(secs => %s::double precision)
 """
 
@@ -97,6 +97,20 @@ async def ask_release(
 ) -> UUID:
     """Ask for what is kept in quarantine under a number, and wake the ingest that decides it."""
     return await _ask(conn, site_id, "release", {"number": number}, asked_us, lifetime_s)
+
+
+async def ask_measurement(
+    conn: AsyncConnection[Any],
+    *,
+    site_id: int,
+    group: str,
+    person: str,
+    asked_us: int,
+    lifetime_s: float,
+) -> UUID:
+    """Ask for a scan of a group now, and wake the ingest that holds the edge's line."""
+    body: dict[str, object] = {"group": group, "person": person}
+    return await _ask(conn, site_id, "measure", body, asked_us, lifetime_s)
 
 
 async def undecided(conn: AsyncConnection[Any], site_id: int) -> tuple[Acknowledgement, ...]:

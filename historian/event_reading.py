@@ -16,7 +16,7 @@ NEWEST: Final = """
     select event_id, revision, source, time, kind, place, attributes, received_at
     from event as one
     where site_id = %(site_id)s and time >= %(from_at)s and time < %(to_at)s
-      and (%(kind)s::text is null or kind = %(kind)s)
+      and kind = coalesce(%(kind)s::text, nullif(kind, 'sounding'))
       and (%(source)s::text is null or source = %(source)s)
       and (%(before_at)s::timestamptz is null
            or (time, event_id) < (%(before_at)s, %(before_id)s::text))
@@ -30,6 +30,7 @@ AS_OF: Final = """
     select event_id, revision, source, time, kind, place, attributes, received_at
     from event as one
     where site_id = %(site_id)s and time >= %(from_at)s and flush_id <= %(until)s
+      and kind <> 'sounding'
       and not exists (select from event as later
                       where later.site_id = one.site_id and later.event_id = one.event_id
                         and later.revision > one.revision and later.flush_id <= %(until)s)
@@ -48,7 +49,7 @@ TIMES: Final = """
 RECORDED: Final = """
     select event_id, revision, source, time, kind, place, attributes, received_at, flush_id
     from event
-    where site_id = %s and flush_id > %s and flush_id <= %s
+    where site_id = %s and flush_id > %s and flush_id <= %s and kind <> 'sounding'
     order by flush_id, stream_id, seq, ordinal, revision
 """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from alarms.transition import Happening
 from historian.identities import revoked_certificates
 from historian.old_streams import may_begin
 from historian.pools import StorePool, lent
@@ -23,6 +24,7 @@ from telemetry.ranges import RangeSet
 
 # An edge that waits longer for the handshake hangs up and calls again anyway.
 POOL_TIMEOUT_S = 2.0
+TWO_BOXES = "two_boxes"  # The rule of the technical alarm.
 # Nor does it wait longer for a look-up: it has a few seconds for the whole handshake.
 LOOK_UP_WITHIN_S = 2.5
 STATEMENT_TIMEOUT_S = 5.0
@@ -64,6 +66,7 @@ def line_parts(
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
         greet=partial(_greet, desks),
+        tell_of_rival=partial(_tell_of_rival, desks, clock),
         note_line=partial(note_line, pool),
         note_heard=partial(note_heard, pool),
         enrol=Enrolment(pool, list(desks), clock, authority_folder).answer,
@@ -143,6 +146,16 @@ async def _open_stream(
             lost=RangeSet(stored.lost),
         ),
     )
+
+
+def _tell_of_rival(desks: Sequence[SiteDesk], clock: Clock, hello: Hello, address: str) -> None:
+    """Raise the alarm; for an edge at most once a minute."""
+    desk = next(one for one in desks if one.key == hello.site)
+    at_us = clock.now_us()
+    if desk.complaints.may_tell(hello.edge, TWO_BOXES, at_us):
+        structure = desk.plan.structure_of_edge(hello.edge)
+        detail = {"edge": hello.edge, "address": address}
+        desk.notices.append(Happening(hello.edge, TWO_BOXES, structure, at_us, detail))
 
 
 def _greet(desks: Sequence[SiteDesk], stream: Stream, hello: Hello) -> None:

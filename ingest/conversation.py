@@ -17,18 +17,30 @@ from websockets.exceptions import ConnectionClosed
 from historian.metrics_readers import MetricsReaders
 from historian.tokens import Token
 from ingest import metrics
+from ingest.identity_watch import IdentityWatch
 from ingest.inbox import Arrival, Inbox, Line, Stream
 from ingest.read_ahead import read_ahead
 from telemetry.certificates import Certificate
 from telemetry.clock import Clock, real_monotonic_s
-from telemetry.frames import Hello, ProtocolError, RefusalCode, refusal
-from telemetry.uplink import CentreEvent, CentreSide, HelloReceived, LostDeclared, StreamEvent
+from telemetry.frames import Answer, Hello, ProtocolError, RefusalCode, refusal
+from telemetry.uplink import (
+    CentreEvent,
+    CentreSide,
+    HelloReceived,
+    LostDeclared,
+    StreamEvent,
+)
 
 # Blocks are taken in order, so the delivered ranges are at most one more than the lost ones.
 LOST_RANGES_MAX = 10_000
 TOO_MANY_LOSSES = (
     f"edge '{{edge}}' has lost blocks in more than {LOST_RANGES_MAX} places of this stream: "
     "see its disk, then move its spool aside, and it begins a new stream"
+)
+
+TWO_BOXES = (
+    "another box calls as the edge '{edge}' and did so earlier; what this one has taken waits in "
+    "its spool. Give it an identity of its own: a token, or an enrolment, and an edge of the file"
 )
 
 log = structlog.get_logger()
@@ -75,7 +87,7 @@ class Caller:
     line_id: UUID = field(default_factory=uuid4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LineParts:
     """What the edges' line needs of the rest of ingest."""
 
@@ -92,6 +104,12 @@ class LineParts:
     note_line: Callable[[Caller, Carrier], Coroutine[Any, Any, None]]
     note_heard: Callable[[Sequence[Caller]], Awaitable[None]]
     enrol: Callable[[ServerConnection], Awaitable[None]] | None = None
+    tell_of_rival: Callable[[Hello, str], None] = lambda _hello, _address: None
+    # Lines on which an edge takes commands, and who hears what became of one.
+    commanded: dict[tuple[str, str], Line] = field(default_factory=dict)
+    answered: Callable[[str, str, Answer], None] = lambda _site, _edge, _answer: None
+    identities: IdentityWatch = field(default_factory=IdentityWatch)
+    lines_of_edges: dict[tuple[str, str], Line] = field(default_factory=dict)
     open_metrics: bool = False  # To whoever asks from this machine; else to tokens for all sites.
     metrics_readers: MetricsReaders = field(default_factory=MetricsReaders)
     # Weak, because a caller who hangs up between the check and the welcome is never answered.
@@ -122,6 +140,8 @@ async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> 
                     if isinstance(event, HelloReceived):
                         stream = await _greet(parts, caller, side, line, event.hello)
                         parts.begin(parts.note_line(caller, connection))
+                    elif isinstance(event, Answer):
+                        parts.answered(caller.site, caller.edge, event)
                     elif stream is not None and stream.line is line:
                         # What still comes over a line that has been replaced is sent again anyway.
                         _hand_over(parts, stream, event)
@@ -138,10 +158,16 @@ async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> 
     finally:
         metrics.LINES_OPEN.dec()
         if stream is not None and stream.line is line:
-            stream.line = None
-            log.info("edge left", site=stream.site, edge=stream.edge)
+            _left(parts, stream, line)
         line.close()
         await sender
+
+
+def _left(parts: LineParts, stream: Stream, line: Line) -> None:
+    stream.line = None
+    if parts.commanded.get((stream.site, stream.edge)) is line:
+        del parts.commanded[stream.site, stream.edge]
+    log.info("edge left", site=stream.site, edge=stream.edge)
 
 
 async def _room_made(inbox: Inbox, site: str, connection: Carrier) -> bool:
@@ -175,9 +201,11 @@ async def _greet(
             f"not for '{hello.edge}' of '{hello.site}'",
         )
     stream = await parts.open_stream(hello)
+    _check_identity(parts, caller, hello)
     if stream.line is not None:
         stream.line.close()  # An edge that calls again has lost its old connection.
     stream.line = line
+    _replace_line(parts, hello, line)
     parts.greet(stream, hello)
     frames, lost = side.welcome(stream.delivered, stream.pending)
     for frame in frames:
@@ -188,8 +216,36 @@ async def _greet(
     return stream
 
 
+def _check_identity(parts: LineParts, caller: Caller, hello: Hello) -> None:
+    """Turn the second of two boxes away that call as one edge, and have somebody told."""
+    verdict = parts.identities.called(hello.site, hello.edge, hello.run)
+    if verdict.rival is not None:
+        log.error(
+            "two boxes call as one edge",
+            site=hello.site,
+            edge=hello.edge,
+            turned_away=str(verdict.rival),
+            address=caller.address,
+        )
+        parts.tell_of_rival(hello, caller.address)
+    if not verdict.is_taken:
+        raise StreamRefusedError("owned_elsewhere", TWO_BOXES.format(edge=hello.edge))
+
+
+def _replace_line(parts: LineParts, hello: Hello, line: Line) -> None:
+    """Hang up what this edge had open before, in another stream as well: one box has one line."""
+    if hello.run is None:
+        return
+    before = parts.lines_of_edges.get((hello.site, hello.edge))
+    if before is not None and before is not line:
+        before.close()
+    parts.lines_of_edges[hello.site, hello.edge] = line
+    if hello.takes_commands:
+        parts.commanded[hello.site, hello.edge] = line
+
+
 def _hand_over(parts: LineParts, stream: Stream, event: CentreEvent | StreamEvent) -> None:
-    assert not isinstance(event, HelloReceived)
+    assert not isinstance(event, HelloReceived | Answer)
     if isinstance(event, LostDeclared):
         stream.lost.add(event.first, event.last)
         if len(stream.lost) > LOST_RANGES_MAX:

@@ -14,14 +14,14 @@ from ingest.judging import BlockRefusedError, SiteKnowledge, read_of_site
 from ingest.stamps import AHEAD_WILD_US, Receipt
 from telemetry.event import EventBlock
 from telemetry.event_wire import decode_events
-from telemetry.plan import EventSourcePlan
+from telemetry.plan import EventSourcePlan, SounderPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedEvents:
     """An event block of a source that the site file knows."""
 
-    source: EventSourcePlan
+    source: EventSourcePlan | SounderPlan
     block: EventBlock
     wild: NDArray[np.bool_]  # [event] instants that no event of this site can have
 
@@ -38,15 +38,16 @@ def judge_events(
 
 def read_events(
     content: bytes, *, edge: str, known: SiteKnowledge
-) -> tuple[EventBlock, EventSourcePlan]:
+) -> tuple[EventBlock, EventSourcePlan | SounderPlan]:
     """Decode a block and find its source; raise BlockRefusedError with the reason."""
     block = read_of_site(content, decode_events, known)
     site = block.site
-    source = known.plan.event_source_by_key.get(block.source)
+    source = known.plan.teller_by_key.get(block.source)
     if source is None:
+        what = "sounder" if block.kind == "sounding" else "event source"
         raise BlockRefusedError(
             "unknown_source",
-            f"the site file of '{site}' has no event source '{block.source}'; "
+            f"the site file of '{site}' has no {what} '{block.source}'; "
             "load the edge's site file at the centre, then `groundwatch quarantine release`",
         )
     if source.edge != edge:
@@ -54,10 +55,10 @@ def read_events(
             "wrong_edge",
             f"event source '{block.source}' belongs to edge '{source.edge}', not to '{edge}'",
         )
-    if source.source.kind != block.kind:
+    if source.kind != block.kind:
         raise BlockRefusedError(
             "wrong_kind",
-            f"event source '{block.source}' is of the kind {source.source.kind}, but the block "
+            f"event source '{block.source}' is of the kind {source.kind}, but the block "
             f"says {block.kind}; give the edge and the centre the same site file",
         )
     return block, source

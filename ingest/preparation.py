@@ -19,6 +19,7 @@ from ingest.desk import Complaints, SiteDesk
 from ingest.event_judging import JudgedEvents, judge_events
 from ingest.inbox import Arrival
 from ingest.judging import BlockRefusedError, JudgedBlock, judge_block, read_block
+from ingest.soundings import sounder_happenings
 from ingest.stamps import Receipt
 from telemetry.event_wire import is_event_block
 from telemetry.scan import JudgedScans, joined
@@ -255,6 +256,8 @@ def _happenings(
         if complaints.may_tell(block.arrival.stream.edge, block.reason, block.arrival.received_us):
             found.append(about_edge(desk, block.arrival, f"quarantined_{block.reason}", detail))
     for one in good:
+        if isinstance(one, GoodEvents):
+            found += sounder_happenings(one.judged, one.arrival.received_us)
         if not one.judged.wild.any():
             continue
         subject, structure, stamps_us, counted = _told_of_wild(desk, one)

@@ -31,6 +31,7 @@ from ingest.encryption import Encryption, watch_files
 from ingest.event_tier import EventTier
 from ingest.inbox import Inbox
 from ingest.line import CannotListenError, listen, open_line
+from ingest.measuring import Measuring, measure_when_asked
 from ingest.opening import open_read_site
 from ingest.pipeline import Pipeline
 from ingest.slow_tier import SlowTier
@@ -113,7 +114,7 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         identity = settings.encryption.identity()
         server = await open_line(listening, parts, identity.context if identity else None)
         beside = [
-            listen_for_actions(settings.dsn, pipeline),
+            *_for_those_who_ask(settings.dsn, pipeline, Measuring(pool, desks, parts)),
             SlowTier(settings.dsn, desks, clock, pipeline.wake_for_belief).run(),
             EventTier(settings.dsn, desks, clock, pipeline.wake_for_belief).run(),
             *_watching(settings, pool, desks, clock, identity),
@@ -133,6 +134,14 @@ async def _run(settings: IngestSettings, listening: socket.socket) -> int:
         for task in running:
             task.cancel()
     return 0
+
+
+def _for_those_who_ask(
+    dsn: str, pipeline: Pipeline, measuring: Measuring
+) -> list[Coroutine[None, None, None]]:
+    """Say what is to be done when the API hands something on."""
+    asked = asyncio.Event()
+    return [listen_for_actions(dsn, pipeline, asked), measure_when_asked(measuring, asked)]
 
 
 def _watching(
@@ -171,8 +180,13 @@ def _over_broker(
     return [edges.run(), gateways.run()]
 
 
-async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:
-    """Wake the flush when somebody asks for something; after a cut, look once anyway."""
+async def listen_for_actions(
+    dsn: str, pipeline: Pipeline, asked: asyncio.Event | None = None
+) -> None:
+    """Wake the flush when somebody asks for something; after a cut, look once anyway.
+
+    `asked` wakes whoever tells edges what to do.
+    """
     while True:
         try:
             async with await connect(dsn, name="actions", autocommit=True) as conn:
@@ -184,6 +198,8 @@ async def listen_for_actions(dsn: str, pipeline: Pipeline) -> None:
                     async for notification in conn.notifies(timeout=SILENCE_S):
                         if notification.payload == "action":
                             pipeline.wake_for_action()
+                            if asked is not None:
+                                asked.set()
                         elif notification.payload == "submission":
                             pipeline.wake_for_submission()
         except psycopg.OperationalError:

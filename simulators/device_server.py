@@ -1,6 +1,9 @@
-"""A simulated device as a process of its own: a real Modbus server, read-only.
+"""A simulated device as a process of its own: a real Modbus server, whose registers are read-only.
 
 It speaks Modbus TCP, RTU over TCP as a serial converter does, or RTU on a serial line.
+
+Sounders that the site file names on the device's bus are served as relay modules: their coils, and
+nothing else, may be written, and each order is told with its instant.
 
 The shell around the field: it listens, looks at the clock at every request, and hands over
 what the unit holds. What the registers hold is decided in `simulators.field`.
@@ -18,6 +21,7 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from simulators.field import Unit, units_of
+from simulators.relay import RelayModule, told_into
 from simulators.scenario import Scenario, ScenarioError, demo_site_text, read_scenario
 from simulators.settings import DeviceSettings, ServingSettings
 from simulators.units import ModbusUnit, Refusal
@@ -37,10 +41,21 @@ def run_device(settings: DeviceSettings) -> int:
     """Serve a device until told to stop; return the exit code."""
     try:
         now, units = device_of(settings)
+        relays = relays_of(settings, now)
     except (ScenarioError, SiteFileError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    return serve(units, now, settings)
+    return serve(units, now, settings, relays)
+
+
+def relays_of(settings: DeviceSettings, now: Now) -> tuple[RelayModule, ...]:
+    """Make a relay module for every unit that a sounder on the device's bus hangs on."""
+    site = site_of(settings, read_scenario(settings.scenario))
+    own = (one for one in site.sounders if one.bus == f"{settings.device}-bus")
+    return tuple(
+        RelayModule(unit, told_into(settings.orders, unit, now))
+        for unit in sorted({one.device_id for one in own})
+    )
 
 
 def device_of(settings: DeviceSettings) -> tuple[Now, tuple[Unit, ...]]:
@@ -51,13 +66,18 @@ def device_of(settings: DeviceSettings) -> tuple[Now, tuple[Unit, ...]]:
     return now, units_of(scenario, plan, settings.device, settings.seed)
 
 
-def serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> int:
+def serve(
+    units: Sequence[ModbusUnit],
+    now: Now,
+    settings: ServingSettings,
+    relays: Sequence[RelayModule] = (),
+) -> int:
     """Serve units in this process until SIGTERM, SIGINT or the supervisor's end."""
     if settings.serial is not None and settings.rtu_over_tcp:
         print("Give --rtu-over-tcp or --serial, not both.", file=sys.stderr)  # noqa: T201
         return 2
     try:
-        asyncio.run(_serve(units, now, settings))
+        asyncio.run(_serve(DeviceServer(units, now, relays), settings))
     except OSError as error:
         where = settings.serial or f"{settings.host}:{settings.port}"
         print(f"The simulated device cannot listen on {where}: {error}", file=sys.stderr)  # noqa: T201
@@ -68,9 +88,12 @@ def serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> i
 class DeviceServer:
     """A Modbus server in front of some units."""
 
-    def __init__(self, units: Sequence[ModbusUnit], now: Now) -> None:
-        """Take the units, and what tells the time."""
+    def __init__(
+        self, units: Sequence[ModbusUnit], now: Now, relays: Sequence[RelayModule] = ()
+    ) -> None:
+        """Take the units, what tells the time, and relay modules beside them."""
         self._devices = [_device(unit, now) for unit in units]
+        self._devices += [relay.device() for relay in relays]
         self._devices.append(
             SimDevice(EVERY_OTHER_UNIT, _registers(0, EVERY_ADDRESS), action=_nobody)
         )
@@ -174,9 +197,8 @@ async def _nobody(
     raise NoSuchIdException
 
 
-async def _serve(units: Sequence[ModbusUnit], now: Now, settings: ServingSettings) -> None:
+async def _serve(server: DeviceServer, settings: ServingSettings) -> None:
     asked = asyncio.create_task(until_asked_to_stop(settings.supervised))
-    server = DeviceServer(units, now)
     if settings.serial is not None:
         await server.start_on_line(settings.serial, settings.baud_rate)
         where = settings.serial

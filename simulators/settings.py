@@ -27,6 +27,7 @@ class DeviceSettings(ServingSettings):
     scenario: str = "calm"  # A name, or the path of a TOML file.
     seed: int = 1
     site: Path | None = None  # Left out: the demo mine as it comes, with the scenario's periods.
+    orders: Path | None = None  # A file that tells what sounders were ordered, and when.
     write_file: Path | None = None  # A folder to write logger files into, instead of serving.
 
 

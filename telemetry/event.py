@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EventKind = Literal["seismic", "blast", "observation"]
+# What an edge itself tells of: that a sounder of it sounds, is silent, obeys or fails.
+ToldKind = Literal["seismic", "blast", "observation", "sounding"]
 
 EVENTS_MAX: Final = 128  # In a block; so that even random texts stay below the limit of a block.
 NUMBERS_MAX: Final = 32  # Kinds of numbers that a source tells of its events.
@@ -29,7 +31,7 @@ class EventBlock:
 
     site: str
     source: str
-    kind: EventKind
+    kind: ToldKind
     event_id: Texts  # [event] as the source names it; the same again is the same event
     sampled_us: NDArray[np.int64]  # [event] when it happened, microseconds since 1970 UTC
     place: NDArray[np.float64]  # [event, 3] east, north, elevation in metres of the site's grid

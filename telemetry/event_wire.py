@@ -20,7 +20,7 @@ from telemetry.event import (
     TEXT_CHARACTERS_MAX,
     TEXTS_MAX,
     EventBlock,
-    EventKind,
+    ToldKind,
 )
 from telemetry.unread import storable
 from telemetry.wire import WireError, WireKey, packed, read_header, unpacked
@@ -37,7 +37,7 @@ class EventHeader(msgspec.Struct, array_like=True, frozen=True):
 
     site: WireKey
     source: WireKey
-    kind: EventKind
+    kind: ToldKind
     ids: Annotated[tuple[EventId, ...], msgspec.Meta(min_length=1, max_length=EVENTS_MAX)]
     number_names: Annotated[tuple[WireKey, ...], msgspec.Meta(max_length=NUMBERS_MAX)]
     text_names: Annotated[tuple[WireKey, ...], msgspec.Meta(max_length=TEXTS_MAX)]

@@ -36,6 +36,25 @@ class Hello(msgspec.Struct, array_like=True, frozen=True):
     epoch: UUID
     lowest_held: Seq  # All below are lost. Equal to next_seq when the spool is empty.
     next_seq: Seq
+    # Made anew by each run of an agent, so that two boxes with one identity are found out; an
+    # older agent says nothing, and an older centre passes over it.
+    run: UUID | None = None
+    takes_commands: bool = False  # Else the centre sends nothing that an older agent can't read.
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """The edge says what became of a command."""
+
+    command: UUID
+    done: bool
+    remark: Remark
+
+
+class Measure(msgspec.Struct, array_like=True, frozen=True):
+    """The centre asks for a scan of a group now, beside its schedule."""
+
+    command: UUID
+    group: Annotated[str, msgspec.Meta(max_length=63)]
 
 
 class Block(msgspec.Struct, array_like=True, frozen=True):
@@ -81,23 +100,26 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True):
 
 
 Frame = TypeVar("Frame")
-EdgeFrame = Hello | Block | Lost
-CentreFrame = Welcome | Ack | Rejected | Refusal
+EdgeFrame = Hello | Block | Lost | Answer
+CentreFrame = Welcome | Ack | Rejected | Refusal | Measure
 TYPE_BYTES: Final[dict[type[EdgeFrame | CentreFrame], int]] = {
     Hello: 1,
     Block: 2,
     Lost: 3,
+    Answer: 5,
     Welcome: 65,
     Ack: 66,
     Rejected: 67,
     Refusal: 68,
+    Measure: 71,
 }
-EDGE_FRAMES: Final[dict[int, type[EdgeFrame]]] = {1: Hello, 2: Block, 3: Lost}
+EDGE_FRAMES: Final[dict[int, type[EdgeFrame]]] = {1: Hello, 2: Block, 3: Lost, 5: Answer}
 CENTRE_FRAMES: Final[dict[int, type[CentreFrame]]] = {
     65: Welcome,
     66: Ack,
     67: Rejected,
     68: Refusal,
+    71: Measure,
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from telemetry.event import ToldKind
 from telemetry.site import (
     CalculatedChannel,
     CalculatedGroup,
@@ -20,6 +21,7 @@ from telemetry.site import (
     Station,
     Structure,
 )
+from telemetry.sounders import Sounder
 from telemetry.votes import VotedChannel, VotingGroup, place_of_votes, voting_group
 
 AnyChannel = Channel | CalculatedChannel | VotedChannel
@@ -97,6 +99,30 @@ class EventSourcePlan:
         """The source's id in the site file."""
         return self.source.id
 
+    @property
+    def kind(self) -> ToldKind:
+        """What kind of events it tells of."""
+        return self.source.kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SounderPlan:
+    """One sounder, and who drives it; what becomes of it is told as events."""
+
+    sounder: Sounder
+    structure: Structure  # The first of those that it is for.
+    edge: str
+
+    @property
+    def key(self) -> str:
+        """The sounder's id in the site file."""
+        return self.sounder.id
+
+    @property
+    def kind(self) -> ToldKind:
+        """What kind of events are told of it."""
+        return "sounding"
+
 
 @dataclass(frozen=True, eq=False)
 class SitePlan:
@@ -106,6 +132,7 @@ class SitePlan:
     groups: tuple[GroupPlan, ...]
     channels: tuple[ChannelPlan, ...]
     event_sources: tuple[EventSourcePlan, ...] = ()
+    sounders: tuple[SounderPlan, ...] = ()
 
     @cached_property
     def structures_by_edge(self) -> dict[str, set[str]]:
@@ -130,6 +157,12 @@ class SitePlan:
     def event_sources_of_edge(self, edge: str) -> tuple[EventSourcePlan, ...]:
         """Sources of events that an edge listens to."""
         return tuple(one for one in self.event_sources if one.edge == edge)
+
+    @cached_property
+    def teller_by_key(self) -> dict[str, EventSourcePlan | SounderPlan]:
+        """Whatever events are told of, by its id: sources of events, and sounders."""
+        tellers: tuple[EventSourcePlan | SounderPlan, ...] = (*self.event_sources, *self.sounders)
+        return {one.key: one for one in tellers}
 
     @cached_property
     def group_by_key(self) -> dict[str, GroupPlan]:
@@ -182,8 +215,16 @@ def plan_of(site: Site) -> SitePlan:
                 channels=tuple(of_group),
             )
         )
-    event_sources = _event_sources(site, edge_of_bus)
-    return SitePlan(site, tuple(groups), tuple(channels), event_sources)
+    event_sources, sounders = _event_sources(site, edge_of_bus), _sounders(site, edge_of_bus)
+    return SitePlan(site, tuple(groups), tuple(channels), event_sources, sounders)
+
+
+def _sounders(site: Site, edge_of_bus: Mapping[str, str]) -> tuple[SounderPlan, ...]:
+    structures = {one.id: one for one in site.structures}
+    return tuple(
+        SounderPlan(one, structures[one.structures[0]], edge_of_bus[one.bus])
+        for one in site.sounders
+    )
 
 
 def _event_sources(site: Site, edge_of_bus: Mapping[str, str]) -> tuple[EventSourcePlan, ...]:

@@ -20,6 +20,7 @@ from telemetry.part import Key, NotNegative, Part, Positive, Sentence
 from telemetry.part import Name as Name  # noqa: PLC0414 (the other rooms take it from here)
 from telemetry.register import ByteOrder, Register, Table
 from telemetry.screens import Screens
+from telemetry.sounders import Sounder
 from telemetry.sources import (
     Column,
     FieldName,
@@ -356,4 +357,5 @@ class Site(Part):
     profiles: list[Profile] = Field(default_factory=list)
     templates: list[AnyTemplate] = Field(default_factory=list)
     buses: list[Bus] = Field(default_factory=list)
+    sounders: Annotated[list[Sounder], Field(max_length=64)] = Field(default_factory=list)
     structures: Annotated[list[Structure], Field(min_length=1)]

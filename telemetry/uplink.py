@@ -20,9 +20,11 @@ from telemetry.frames import (
     PROTOCOL,
     RANGES_MAX,
     Ack,
+    Answer,
     Block,
     Hello,
     Lost,
+    Measure,
     ProtocolError,
     Refusal,
     RefusalCode,
@@ -83,19 +85,27 @@ class EpochOutdated:
     highest: int
 
 
-EdgeEvent = Welcomed | Released | BlockRejected | Refused | EpochOutdated
+EdgeEvent = Measure | Welcomed | Released | BlockRejected | Refused | EpochOutdated
 
 
 class EdgeSide:
     """The edge's side of a stream: what to send next, and what may be released."""
 
     def __init__(
-        self, *, site: str, edge: str, epoch: UUID, patience_s: float = PATIENCE_S
+        self,
+        *,
+        site: str,
+        edge: str,
+        epoch: UUID,
+        patience_s: float = PATIENCE_S,
+        run: UUID | None = None,
+        takes_commands: bool = False,
     ) -> None:
         self.window_blocks = WINDOW_BLOCKS  # Fewer, where the carrier drops what is too much.
         self._patience_s = patience_s
         self._site = site
         self._edge = edge
+        self._says = (run, takes_commands)
         self.epoch = epoch
         self._welcome = False
         self._lowest_held = 1
@@ -123,11 +133,8 @@ class EdgeSide:
         self._unsent = RangeSet()
         self._in_flight = {}
         self._waiting_since_s = at_s
-        return [
-            encode_frame(
-                Hello(PROTOCOL, self._site, self._edge, self.epoch, self._lowest_held, next_seq)
-            )
-        ]
+        stream = (self._site, self._edge, self.epoch)
+        return [encode_frame(Hello(PROTOCOL, *stream, self._lowest_held, next_seq, *self._says))]
 
     def received(self, data: bytes, *, at_s: float) -> tuple[list[EdgeEvent], list[bytes]]:
         """Take a frame from the centre; return what it means and what to answer."""
@@ -141,6 +148,8 @@ class EdgeSide:
                 return [BlockRejected(seq, reason, message)], []
             case Refusal(code, message):
                 return [Refused(code, message)], []
+            case Measure():
+                return [frame], []
 
     def appended(self, seq: int) -> None:
         """Learn of a block that has been committed to the spool; what is known is passed over.
@@ -270,7 +279,7 @@ class Repeated:
 
 
 StreamEvent = BlockReceived | LostDeclared | Repeated
-CentreEvent = HelloReceived | StreamEvent
+CentreEvent = HelloReceived | Answer | StreamEvent
 
 
 class _Stage(Enum):
@@ -297,6 +306,8 @@ class CentreSide:
             return self._introduced(frame)
         if self._stage is not _Stage.OPEN:
             raise ProtocolError(f"a {type(frame).__name__} frame came before the welcome")
+        if isinstance(frame, Answer):
+            return [frame]  # It is no part of the stream.
         if isinstance(frame, Lost):
             return [*self._declared(frame), *self._in_order()]
         if frame.seq in self._settled:

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from telemetry.event import EventBlock
+from telemetry.event_wire import decode_events, is_event_block
 from telemetry.ranges import RangeSet
 from telemetry.scan import ScanBlock
 from telemetry.uplink import BlockReceived, CentreSide, HelloReceived, LostDeclared
@@ -33,8 +35,17 @@ class CentreDouble:
 
     @property
     def blocks(self) -> list[ScanBlock]:
-        """Every block of every stream, in the order of delivery."""
-        return [decode_block(content) for one in self.contents.values() for _, content in one]
+        """Every block of scans of every stream, in the order of delivery."""
+        return [decode_block(one) for one in self._contents if not is_event_block(one)]
+
+    @property
+    def events(self) -> list[EventBlock]:
+        """Every block of events of every stream, in the order of delivery."""
+        return [decode_events(one) for one in self._contents if is_event_block(one)]
+
+    @property
+    def _contents(self) -> list[bytes]:
+        return [content for one in self.contents.values() for _, content in one]
 
     def scans_of(self, group: str) -> int:
         """How many scans of a group have arrived."""

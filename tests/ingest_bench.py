@@ -168,7 +168,9 @@ class EdgeLine:
         edge: str,
         epoch: UUID,
         secured: SSLContext | None = None,
+        run: UUID | None = None,
     ) -> None:
+        self._run = run
         scheme = "ws" if secured is None else "wss"
         self._address = f"{scheme}://127.0.0.1:{port}/edge/v1/{site}"
         self._secured = secured
@@ -189,7 +191,7 @@ class EdgeLine:
 
     async def connect(self) -> None:
         """Call the centre and say hello."""
-        self._side = EdgeSide(site=self._site, edge=self._edge, epoch=self._epoch)
+        self._side = EdgeSide(site=self._site, edge=self._edge, epoch=self._epoch, run=self._run)
         self._socket = await connect(
             self._address,
             ssl=self._secured,
@@ -286,11 +288,12 @@ async def edge_line(
     epoch: UUID | None = None,
     token: str | None = None,
     secured: SSLContext | None = None,
+    run: UUID | None = None,
 ) -> AsyncIterator[EdgeLine]:
     """An edge whose line is open."""
     token = token or await bench.token(edge, site)
     line = EdgeLine(
-        bench.port, token, site=site, edge=edge, epoch=epoch or uuid4(), secured=secured
+        bench.port, token, site=site, edge=edge, epoch=epoch or uuid4(), secured=secured, run=run
     )
     await line.connect()
     try:

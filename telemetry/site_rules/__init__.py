@@ -16,6 +16,7 @@ from telemetry.site_rules.identities import identity_findings
 from telemetry.site_rules.limits import limit_findings
 from telemetry.site_rules.messages import message_findings
 from telemetry.site_rules.places import Finding
+from telemetry.site_rules.sounders import sounder_findings
 from telemetry.site_rules.sources import source_findings
 from telemetry.site_rules.trends import trend_findings
 from telemetry.site_rules.votes import vote_findings
@@ -30,6 +31,7 @@ def findings(site: Site) -> Iterator[Finding]:
     yield from message_findings(site)
     yield from event_source_findings(site)
     yield from device_findings(site)
+    yield from sounder_findings(site)
     yield from channel_findings(site)
     yield from conversion_findings(site)
     yield from limit_findings(site)

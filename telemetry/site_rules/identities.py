@@ -31,6 +31,7 @@ def identity_findings(site: Site) -> Iterator[Finding]:
         [
             *((one.loc, one.group.id) for one in groups_of(site)),
             *((loc, source.id) for loc, source in event_sources_of(site)),
+            *((("sounders", n), one.id) for n, one in enumerate(site.sounders)),
         ],
     )
     yield from _repeated("station", ((loc, station.id) for loc, station in stations_of(site)))

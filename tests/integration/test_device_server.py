@@ -15,16 +15,23 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from pymodbus.framer import FramerType
 
-from simulators.device_server import DeviceServer, shared_clock
+from simulators.device_server import DeviceServer, relays_of, shared_clock
 from simulators.field import Unit, units_of
 from simulators.registers import raw_in
+from simulators.relay import orders_in
 from simulators.scenario import demo_site_text, read_scenario
+from simulators.settings import DeviceSettings
 from simulators.units import Refusal
 from telemetry.clock import MachineClock, ScenarioClock, write_clock_file
 from telemetry.plan import plan_of
 from telemetry.site import Channel
 from telemetry.site_file import read_site_text
 
+SOUNDER = """
+sounders:
+  - {id: siren, bus: dam-bus, device_id: 20, coil: {reference: "00004"}, structures: [north-dam],
+     read_back: {table: discrete, address: 3}, from_level: red}
+"""
 ROOT = Path(__file__).parents[2]
 SILENCE_S = 0.15
 CODE = """
@@ -264,3 +271,31 @@ async def test_a_process_speaks_as_a_serial_converter_does(tmp_path: Path) -> No
 
     fan = units("calm", "fan")["fan-unit"]
     assert answer.registers == fan.words(fan.step_at(read_scenario("calm").began_us))
+
+
+async def test_a_sounder_of_the_site_file_may_be_written_and_nothing_else(tmp_path: Path) -> None:
+    site, orders = tmp_path / "site.yaml", tmp_path / "orders"
+    text = demo_site_text(read_scenario("calm"), {})
+    site.write_text(text + SOUNDER, encoding="utf-8")
+    now = FakeTime(1_000_000)
+    settings = DeviceSettings(device="dam", site=site, orders=orders)
+    found = units("calm", "dam")
+    server = DeviceServer(list(found.values()), now, relays_of(settings, now))
+    port = await server.start("127.0.0.1", 0)
+    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=2.0, retries=0)
+    try:
+        assert await client.connect()
+        await client.write_coil(3, True, device_id=20)
+        assert (await client.read_discrete_inputs(0, count=4, device_id=20)).bits[:4] == [
+            *([False] * 3),
+            True,
+        ]
+        now.now_us = 2_000_000
+        await client.write_coil(3, False, device_id=20)
+        assert (await client.write_register(0, 7, device_id=1)).isError()
+        assert (await client.write_register(0, 7, device_id=20)).isError()
+    finally:
+        client.close()
+        await server.stop()
+    assert orders_in(orders) == [(1_000_000, 20, 3, "on"), (2_000_000, 20, 3, "off")]
+    assert relays_of(DeviceSettings(device="fan", site=site), now) == ()

@@ -116,6 +116,13 @@ export interface Latest {
 
 export type Evidence = Readonly<Record<string, unknown>>;
 
+/** What an edge did with a sounder because of an alarm, by itself. */
+export interface LocalSounding {
+  readonly sounder: string;
+  readonly isOn: boolean;
+  readonly atMs: number;
+}
+
 export interface Alarm {
   readonly site: string;
   readonly occurrence: string;
@@ -135,6 +142,7 @@ export interface Alarm {
   readonly comment: string | null;
   readonly evidence: Evidence;
   readonly number: number; // Of its newest journal entry.
+  readonly sounded: readonly LocalSounding[];
 }
 
 export type Change = "raise" | "rise" | "fall" | "clear" | "acknowledge";

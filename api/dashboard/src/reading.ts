@@ -214,6 +214,11 @@ export function alarmOf(value: unknown): Alarm {
     comment: asTextOrNull(json.comment),
     evidence: asJson(json.evidence),
     number: asNumber(json.number),
+    sounded: asList(json.sounded).map((one) => ({
+      sounder: asText(one.sounder),
+      isOn: one.what === "on",
+      atMs: instantMs(one.at) ?? 0,
+    })),
   };
 }
 

@@ -62,6 +62,13 @@ export function AlarmRow({ alarm }: { alarm: Alarm }) {
             {neighboursText(nearby)}
           </span>
         )}
+        {alarm.sounded.map((one) => (
+          <span class="source" data-testid="sounded" key={`${one.atMs} ${one.sounder}`}>
+            {one.isOn
+              ? words.alarms.sounded(one.sounder, instantText(one.atMs))
+              : words.alarms.silentAgain(one.sounder, instantText(one.atMs))}
+          </span>
+        ))}
         {source && <span class="source">{words.alarms.source(source)}</span>}
       </div>
       <div class="alarm-when">

@@ -109,6 +109,8 @@ export const en = {
     technical: "Technical",
     raised: (time: string) => `raised ${time}`,
     ago: (age: string) => `${age} ago`,
+    sounded: (sounder: string, time: string) => `${sounder}: sounded locally at ${time}`,
+    silentAgain: (sounder: string, time: string) => `${sounder}: silent again at ${time}`,
     levelSince: (level: string, time: string) => `${level.toLowerCase()} since ${time}`,
     acknowledge: "Acknowledge",
     acknowledgeLong: (what: string) => `Acknowledge: ${what}`,
@@ -169,6 +171,8 @@ export const en = {
     centre_certificate_ends: "Certificate of the centre ends soon",
     authority_certificate_ends: "Certificate of the centre's authority ends soon",
     enrolment_refused: "Wrong enrolment codes are tried out",
+    two_boxes: "Two boxes call as one edge",
+    sounder_failed: "Sounder does not obey",
   },
 
   refusals: {

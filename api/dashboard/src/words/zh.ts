@@ -105,6 +105,8 @@ export const zh: Words = {
     technical: "系统",
     raised: (time) => `${time} 发生`,
     ago: (age) => `${age}前`,
+    sounded: (sounder, time) => `${sounder}：${time} 现场报警器已鸣响`,
+    silentAgain: (sounder, time) => `${sounder}：${time} 现场报警器已停止`,
     levelSince: (level, time) => `${time} 起${level}`,
     acknowledge: "确认",
     acknowledgeLong: (what) => `确认：${what}`,
@@ -163,6 +165,8 @@ export const zh: Words = {
     centre_certificate_ends: "监测中心证书即将到期",
     authority_certificate_ends: "监测中心的证书颁发机构即将到期",
     enrolment_refused: "有人在试注册码",
+    two_boxes: "两台设备冒用同一边缘采集器身份",
+    sounder_failed: "现场报警器不响应",
   },
 
   refusals: {
