@@ -138,6 +138,7 @@ async def answer_edge(parts: LineParts, caller: Caller, connection: Carrier) -> 
                     break  # What was not handed over is sent again.
                 for event in side.received(_binary(message)):
                     if isinstance(event, HelloReceived):
+                        line.is_direct = isinstance(connection, ServerConnection)
                         stream = await _greet(parts, caller, side, line, event.hello)
                         parts.begin(parts.note_line(caller, connection))
                     elif isinstance(event, Answer):
@@ -201,7 +202,8 @@ async def _greet(
             f"not for '{hello.edge}' of '{hello.site}'",
         )
     stream = await parts.open_stream(hello)
-    _check_identity(parts, caller, hello)
+    if line.is_direct:  # A broker repeats what it carries: who comes back there proves nothing.
+        _check_identity(parts, caller, hello)
     if stream.line is not None:
         stream.line.close()  # An edge that calls again has lost its old connection.
     stream.line = line
@@ -218,7 +220,7 @@ async def _greet(
 
 def _check_identity(parts: LineParts, caller: Caller, hello: Hello) -> None:
     """Turn the second of two boxes away that call as one edge, and have somebody told."""
-    verdict = parts.identities.called(hello.site, hello.edge, hello.run)
+    verdict = parts.identities.called(hello.site, hello.edge, hello.run, real_monotonic_s())
     if verdict.rival is not None:
         log.error(
             "two boxes call as one edge",

@@ -31,6 +31,7 @@ class Line:
 
     def __init__(self, side: CentreSide) -> None:
         self._side = side
+        self.is_direct = False  # From the edge to us, with no broker between.
         self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()  # None closes the line.
 
     def committed(self, ranges: Iterable[Range]) -> None:

@@ -26,8 +26,13 @@ def told(connection: AsyncConnection) -> Callable[[], Awaitable[bool]]:
 
 @pytest.mark.parametrize("copied", ["disk", "token"])
 async def test_the_second_box_is_turned_away_and_the_first_goes_on(
-    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path, copied: str
+    postgres_dsn: str,
+    connection: AsyncConnection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copied: str,
 ) -> None:
+    monkeypatch.setattr("ingest.identity_watch.RETURNS_APART_S", 0.0)
     plan = plan_in(site_document())
     first_epoch = uuid4()
     second_epoch = first_epoch if copied == "disk" else uuid4()
@@ -67,6 +72,21 @@ async def still_heard(bench: IngestBench, epoch: UUID) -> None:
     async with edge_line(bench, epoch=epoch) as older:  # An older agent, which names no run.
         await older.put(block(plan_in(site_document()), "levels", LEVELS))
         await older.drained()
+
+
+async def test_calls_that_waited_turn_nobody_away(
+    postgres_dsn: str, connection: AsyncConnection, tmp_path: Path
+) -> None:
+    """A centre that was frozen hears a run that has ended since, after the one that came then."""
+    epoch = uuid4()
+    async with ingest(postgres_dsn, write_site(tmp_path, site_document())) as bench:
+        for run in (1, 2, 1, 2, 1, 2):
+            async with edge_line(bench, epoch=epoch, run=UUID(int=run)) as line:
+                assert line.refused is None
+        async with edge_line(bench, epoch=epoch, run=UUID(int=2)) as line:
+            await line.put(block(plan_in(site_document()), "levels", LEVELS))
+            await line.drained()
+    assert TOLD not in await transitions(connection)
 
 
 def test_older_and_newer_programs_understand_each_other() -> None:
