@@ -73,6 +73,7 @@ def add_commands(app: typer.Typer) -> None:
     bench.command("forecast")(bench_forecast)
     bench.command("backtest")(bench_backtest)
     bench.command("push")(bench_push)
+    bench.command("latency")(bench_latency)
     app.add_typer(bench, name="bench")
 
 
@@ -277,3 +278,16 @@ def bench_push(
         as_json=json,
     )
     raise typer.Exit(run_bench_push(bench))
+
+
+def bench_latency(
+    edges: Annotated[int, typer.Option(min=1, help="How many edges.")] = 3000,
+    channels: Annotated[int, typer.Option(min=1, max=128, help="Channels of each.")] = 100,
+    for_: Annotated[str, typer.Option("--for", help="Measured time, like 60s.")] = "60s",
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """How soon after its sample is an alarm at a websocket, with every channel at 1 Hz?"""
+    from simulators.proving.bench_latency import LatencyBench, run_bench_latency
+
+    bench = LatencyBench(edges=edges, channels=channels, for_s=seconds_or_exit(for_), as_json=json)
+    raise typer.Exit(run_bench_latency(bench))

@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -33,22 +33,26 @@ class PushClient(asyncio.Protocol):
     uri: str
     token: str
     site: str
+    channels: tuple[str, ...] | Literal["all"] = "all"
     latencies_s: list[float] = field(default_factory=list)
     messages: int = 0
     cursor: dict[str, int] | None = None  # Where to go on.
     cut: bool = False
     greeted: asyncio.Event = field(default_factory=asyncio.Event)
     _transport: asyncio.Transport | None = None
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
     _upgraded: bool = False
     _kept: bytearray = field(default_factory=bytearray)  # The beginning of a frame.
 
     async def open(self) -> None:
-        """Connect, and subscribe to everything."""
+        """Connect, and subscribe; raises `ConnectionError` when the centre hangs up at once."""
         place = urlsplit(self.uri)
         await asyncio.get_running_loop().create_connection(
             lambda: self, place.hostname or "127.0.0.1", place.port or 80
         )
-        await self.greeted.wait()
+        await self._answered.wait()
+        if not self.greeted.is_set():
+            raise ConnectionError(f"the centre does not serve {self.site}")
 
     def freeze(self) -> None:
         """Take nothing more, as a stopped program."""
@@ -104,9 +108,10 @@ class PushClient(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Note that the line has ended."""
         self.cut = True
+        self._answered.set()
 
     def _subscribe(self) -> None:
-        wish = {"site": self.site, "alarms": True, "channels": "all", "cursor": self.cursor}
+        wish = {"site": self.site, "alarms": True, "channels": self.channels, "cursor": self.cursor}
         self._protocol.send_text(json.dumps({"subscribe": wish}).encode())
 
     def _take(self, text: bytes, now_s: float) -> None:
@@ -114,8 +119,14 @@ class PushClient(asyncio.Protocol):
         if text.startswith(b'{"type":"hello"'):
             self.cursor = json.loads(text)["cursor"]
             self.greeted.set()
+            self._answered.set()
         elif (found := VALUE.search(text)) and text.startswith(b'{"type":"values"'):
             self.latencies_s.append((now_s - float(found[1])) % WRAP_S)
+        elif text.startswith(b'{"type":"alarm"'):
+            self.take_alarm(text)
+
+    def take_alarm(self, text: bytes) -> None:
+        """Take the message of an alarm."""
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
