@@ -3,6 +3,7 @@
 import structlog
 
 from ingest import metrics
+from ingest.announcing import note_announced
 from ingest.desk import SiteDesk
 from ingest.flush import Written
 from ingest.inbox import Arrival
@@ -14,6 +15,7 @@ log = structlog.get_logger()
 
 def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     """Note that a site's part of a flush is committed, and say so to whom it concerns."""
+    note_announced(written.announced)
     desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
     desk.complaints = prepared.complaints
     desk.beliefs_taken = written.beliefs_taken
