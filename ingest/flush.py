@@ -104,7 +104,6 @@ async def write_flush(
     await write_quarantine(conn, site_id, quarantined_in(prepared, kept))
     await write_newest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
-    outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
     if checkpoint := checkpoint or _is_checkpoint_due(desk, prepared, flush_id):
         await _write_checkpoint(conn, desk, flush_id, now_us)
     return Written(
@@ -113,9 +112,9 @@ async def write_flush(
         events=events,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
         refused=(*prepared.refused, *kept),
+        outcomes=await decide_submissions(conn, desk, prepared, stored, flush_id),
         numbered=await _tell(conn, desk, outcome, flush_id, now_us, destinations),
         checkpoint=checkpoint,
-        outcomes=outcomes,
         beliefs_taken=laid if len(beliefs) < BELIEFS_AT_ONCE else desk.beliefs_taken,
         announced=announced,
     )
