@@ -24,6 +24,7 @@ from groundwatch_identity import (
     given_credentials,
     line_encryption,
 )
+from ingest.ledger_command import app as ledger
 from ingest.quarantine_command import app as quarantine
 
 OURS = ("telemetry", "historian", "ingest", "alarms", "api", "carriers", "edge_agent", "simulators")
@@ -36,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(ledger, name="ledger")
 groundwatch_files.add_commands(app)
 groundwatch_backtest.add_commands(app)
 groundwatch_identity.add_commands(app)

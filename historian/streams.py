@@ -28,6 +28,13 @@ READ_STREAM = """
 """
 ADD_DELIVERED = "update stream set delivered = delivered + %s where stream_id = %s"
 ADD_LOST = "update stream set declared_lost = declared_lost + %s where stream_id = %s"
+ANNOUNCE = """
+    update stream set announced = greatest(announced, %s), announced_at = %s where stream_id = %s
+"""
+INSERT_LOSS = """
+    insert into loss (stream_id, first, last, reason, declared_at) values (%s, %s, %s, %s, %s)
+    on conflict do nothing
+"""
 INSERT_BLOCKS = """
     insert into block (stream_id, seq, hash, group_id, flush_id, received_at)
     select unnest(%s::integer[]), unnest(%s::bigint[]), unnest(%s::bytea[]),
@@ -66,6 +73,17 @@ class BlockWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class LossWrite:
+    """Numbers first to last that an edge declared lost, and why."""
+
+    stream_id: int
+    first: int
+    last: int
+    reason: str
+    declared_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class SettledBlock:
     """What is known of a number for which nothing more was to come."""
 
@@ -95,6 +113,25 @@ async def record_lost(
 ) -> None:
     """Remember that the edge will never send these blocks."""
     await connection.execute(ADD_LOST, [_multirange(ranges), stream_id])
+
+
+async def write_losses(connection: AsyncConnection, losses: Sequence[LossWrite]) -> None:
+    """Remember why numbers were declared lost; what was said first of them stands."""
+    if not losses:
+        return
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            INSERT_LOSS,
+            [
+                (one.stream_id, one.first, one.last, one.reason, instant_at(one.declared_us))
+                for one in losses
+            ],
+        )
+
+
+async def announce(connection: AsyncConnection, stream_id: int, announced: int, at_us: int) -> None:
+    """Remember which number an edge gave out last, by its own word at an instant."""
+    await connection.execute(ANNOUNCE, [announced, instant_at(at_us), stream_id])
 
 
 async def write_blocks(

@@ -65,7 +65,7 @@ def line_parts(
         find=partial(_find, pool),
         still_valid=partial(_still_valid, pool),
         open_stream=partial(_open_stream, pool, desks),
-        greet=partial(_greet, desks),
+        greet=partial(_greet, desks, clock),
         tell_of_rival=partial(_tell_of_rival, desks, clock),
         note_line=partial(note_line, pool),
         note_heard=partial(note_heard, pool),
@@ -158,7 +158,7 @@ def _tell_of_rival(desks: Sequence[SiteDesk], clock: Clock, hello: Hello, addres
         desk.notices.append(Happening(hello.edge, TWO_BOXES, structure, at_us, detail))
 
 
-def _greet(desks: Sequence[SiteDesk], stream: Stream, hello: Hello) -> None:
+def _greet(desks: Sequence[SiteDesk], clock: Clock, stream: Stream, hello: Hello) -> None:
     for desk in desks:
         if desk.key == stream.site:
-            desk.greet(stream, hello.next_seq, real_monotonic_s())
+            desk.greet(stream, hello.next_seq, real_monotonic_s(), clock.now_us())

@@ -103,12 +103,18 @@ class SiteDesk:
             if one.line is not None and not one.has_backlog
         }
 
-    def greet(self, stream: Stream, next_seq: int, now_s: float) -> None:
+    @property
+    def has_hellos(self) -> bool:
+        """Whether an edge has said what it took, and that is not written down yet."""
+        return any(one.has_news for one in self.streams.values())
+
+    def greet(self, stream: Stream, next_seq: int, now_s: float, now_us: int) -> None:
         """Note that an edge has said hello: it is given time to send something, but only once.
 
         One that calls again and again, and never sends anything, is as silent as a dead one.
         """
-        stream.announced = next_seq - 1
+        stream.announced, stream.announced_us = next_seq - 1, now_us
+        stream.hellos += 1
         if stream.edge in self.greeted_edges:
             return
         self.greeted_edges.add(stream.edge)

@@ -24,9 +24,11 @@ from historian.recorded_scans import body_of
 from historian.scan_rows import NOT_REPLAYED, ScanWrite
 from historian.streams import (
     BlockWrite,
+    LossWrite,
     record_delivered,
     record_lost,
     write_blocks,
+    write_losses,
 )
 from historian.submissions import SubmissionOutcome
 from historian.writer import (
@@ -40,6 +42,7 @@ from historian.writer import (
     write_quarantine,
     write_scans,
 )
+from ingest.announcing import Announced, write_announced
 from ingest.desk import SiteDesk
 from ingest.event_storing import store_events
 from ingest.newest_scans import write_newest
@@ -69,6 +72,7 @@ class Written:
     checkpoint: bool
     outcomes: Mapping[int, SubmissionOutcome] = field(default_factory=dict)  # By number.
     beliefs_taken: int = 0  # As far as `SiteDesk.beliefs_laid`.
+    announced: Announced = ()
 
 
 async def write_flush(
@@ -94,13 +98,12 @@ async def write_flush(
     events = await store_events(conn, desk, prepared, flush_id)
     measured = [write for block in prepared.good for write in _tame(desk, block)]
     stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
-    await _write_streams(conn, desk, prepared, kept, flush_id)
+    announced = await _write_streams(conn, desk, prepared, kept, flush_id)
     inputs = [*_inputs(desk, acknowledgements, prepared, beliefs), *unstored_inputs(stored)]
     await write_inputs(conn, site_id, flush_id, inputs)
     await write_quarantine(conn, site_id, quarantined_in(prepared, kept))
     await write_newest(conn, desk, prepared, outcome, flush_id)
     await actions.decide(conn, outcome.decisions, flush_id)
-    outcomes = await decide_submissions(conn, desk, prepared, stored, flush_id)
     if checkpoint := checkpoint or _is_checkpoint_due(desk, prepared, flush_id):
         await _write_checkpoint(conn, desk, flush_id, now_us)
     return Written(
@@ -109,10 +112,11 @@ async def write_flush(
         events=events,
         readings=_count_readings(measured) - _count_readings(stored.unstored),
         refused=(*prepared.refused, *kept),
+        outcomes=await decide_submissions(conn, desk, prepared, stored, flush_id),
         numbered=await _tell(conn, desk, outcome, flush_id, now_us, destinations),
         checkpoint=checkpoint,
-        outcomes=outcomes,
         beliefs_taken=laid if len(beliefs) < BELIEFS_AT_ONCE else desk.beliefs_taken,
+        announced=announced,
     )
 
 
@@ -238,12 +242,12 @@ async def _write_streams(
     prepared: Prepared,
     kept: Sequence[RefusedBlock],
     flush_id: int,
-) -> None:
+) -> Announced:
     delivered: defaultdict[int, list[Range]] = defaultdict(list)
-    lost: defaultdict[int, list[Range]] = defaultdict(list)
     blocks: list[BlockWrite] = []
+    announced = await write_announced(conn, desk)
     if prepared.is_release:
-        return
+        return announced
     received = [
         *((one.arrival, one.event, desk.ids.group_ids[one.judged.group]) for one in prepared.good),
         *((one.arrival, one.event, None) for one in prepared.without_group),
@@ -255,22 +259,25 @@ async def _write_streams(
             continue
         stream_id = arrival.stream.stream_id
         delivered[stream_id].append((event.seq, event.seq))
-        blocks.append(
-            BlockWrite(
-                stream_id=stream_id,
-                seq=event.seq,
-                hash=event.hash,
-                group_id=group_id,
-                received_us=arrival.received_us,
-            )
-        )
-    for arrival, declared in prepared.lost:
-        lost[arrival.stream.stream_id].append((declared.first, declared.last))
+        blocks.append(BlockWrite(stream_id, event.seq, event.hash, group_id, arrival.received_us))
     for stream_id, ranges in delivered.items():
         await record_delivered(conn, stream_id, ranges)
+    await _write_lost(conn, prepared)
+    await write_blocks(conn, flush_id, blocks)
+    return announced
+
+
+async def _write_lost(conn: AsyncConnection, prepared: Prepared) -> None:
+    losses = [
+        LossWrite(arrival.stream.stream_id, one.first, one.last, one.reason, arrival.received_us)
+        for arrival, one in prepared.lost
+    ]
+    lost: defaultdict[int, list[Range]] = defaultdict(list)
+    for one in losses:
+        lost[one.stream_id].append((one.first, one.last))
     for stream_id, ranges in lost.items():
         await record_lost(conn, stream_id, ranges)
-    await write_blocks(conn, flush_id, blocks)
+    await write_losses(conn, losses)
 
 
 def _inputs(

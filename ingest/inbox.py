@@ -70,8 +70,16 @@ class Stream:
     line: Line | None = None
     is_set_back: bool = False  # What it has in the inbox belongs to a delivery that is undone.
     announced: int = 0  # The newest number that the edge had at its last hello.
+    announced_us: int = 0  # When it said so.
+    hellos: int = 0  # Counted, because a clock may be set back.
+    hellos_stored: int = 0  # Those that the database knows of.
     moved_s: float = float("-inf")  # When something came last; real.
     is_gateways: bool = False
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the edge has said hello since that was written down last."""
+        return self.hellos > self.hellos_stored
 
     @property
     def has_backlog(self) -> bool:

@@ -79,12 +79,14 @@ class Prepared:
     notices: tuple[Happening, ...] = ()  # Those of them that did not come over a line.
     ticks: tuple[Tick, ...] = ()
     complaints: Complaints = field(default_factory=lambda: Complaints({}))  # Once committed.
+    has_hellos: bool = False  # That are to be written down.
     is_release: bool = False  # Of a block whose number was settled when it came.
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to record."""
-        return not (self.arrivals or self.silences or self.notices or self.ticks)
+        due = self.arrivals or self.silences or self.notices or self.ticks
+        return not (due or self.has_hellos)
 
     @property
     def without_group(self) -> tuple[GoodEvents | RefusedBlock, ...]:
@@ -128,10 +130,8 @@ def prepare(
     good, events, refused = _judge(desk, arrivals, condemned)
     scans = _in_recorded_order(good)
     complaints = desk.complaints.copy()
-    notices = tuple(desk.notices)
-    found = _happenings(
-        desk, [*good, *events], refused, _of_kind(arrivals, LostDeclared), complaints=complaints
-    )
+    notices, lost = tuple(desk.notices), _of_kind(arrivals, LostDeclared)
+    found = _happenings(desk, [*good, *events], refused, lost, complaints=complaints)
     desk.hearing.listen(now_s)
     for block in good:
         # A source that brings only what is late says nothing about now: it falls silent.
@@ -145,7 +145,7 @@ def prepare(
         good=tuple(good),
         events=tuple(events),
         refused=tuple(refused),
-        lost=_of_kind(arrivals, LostDeclared),
+        lost=lost,
         repeated=_of_kind(arrivals, Repeated),
         scans=scans,
         silences=_silences(desk, absent & desk.hearing.silent(now_s, rate), now_us),
@@ -153,6 +153,7 @@ def prepare(
         notices=notices,
         ticks=desk.ticks.due(desk.state, scans, absent & desk.hearing.excused(now_s, rate)),
         complaints=complaints,
+        has_hellos=desk.has_hellos,
     )
 
 

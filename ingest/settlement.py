@@ -3,6 +3,7 @@
 import structlog
 
 from ingest import metrics
+from ingest.announcing import note_announced
 from ingest.desk import SiteDesk
 from ingest.flush import Written
 from ingest.inbox import Arrival
@@ -14,6 +15,7 @@ log = structlog.get_logger()
 
 def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     """Note that a site's part of a flush is committed, and say so to whom it concerns."""
+    note_announced(written.announced)
     desk.committed(written.flush_id, prepared.readings, checkpoint=written.checkpoint)
     desk.complaints = prepared.complaints
     desk.beliefs_taken = written.beliefs_taken
@@ -40,10 +42,7 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
         by_stream.setdefault(arrival.stream.stream_id, []).append(arrival)
     for of_stream in by_stream.values():
         of_stream[0].stream.settle([one for arrival in of_stream for one in arrival.ranges])
-    metrics.SCANS_STORED.labels(desk.key).inc(written.scans.new)
-    metrics.READINGS_STORED.labels(desk.key).inc(written.readings)
-    metrics.DUPLICATES.labels(desk.key).inc(written.scans.duplicates)
-    metrics.CONFLICTS.labels(desk.key).inc(written.scans.conflicts)
+    _count_scans(desk.key, written)
     metrics.LATE.labels(desk.key).inc(sum(one.judged.late_count for one in prepared.good))
     for number, outcome in written.outcomes.items():
         awaited = desk.awaited.pop(number, None)
@@ -52,3 +51,10 @@ def settle(desk: SiteDesk, prepared: Prepared, written: Written) -> None:
     metrics.SUBMISSIONS.labels(desk.key).inc(len(written.outcomes))
     for _, transition in written.numbered:
         metrics.TRANSITIONS.labels(desk.key, transition.kind, transition.change).inc()
+
+
+def _count_scans(site: str, written: Written) -> None:
+    metrics.SCANS_STORED.labels(site).inc(written.scans.new)
+    metrics.READINGS_STORED.labels(site).inc(written.readings)
+    metrics.DUPLICATES.labels(site).inc(written.scans.duplicates)
+    metrics.CONFLICTS.labels(site).inc(written.scans.conflicts)

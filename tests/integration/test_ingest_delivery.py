@@ -191,6 +191,9 @@ async def test_declared_losses_are_recorded_and_the_stream_goes_on(
 
     assert stored.delivered == [(1, 1), (5, 5)]
     assert stored.lost == [(2, 4)]
+    (loss,) = await fetch(connection, "select first, last, reason from loss")
+    assert (loss["first"], loss["last"]) == (2, 4)
+    assert "no longer holds" in loss["reason"]
     assert 3 in line.acknowledged
     assert await transitions(connection) == [
         ("dam-edge", "declared_lost", "raise", "yellow"),

@@ -41,7 +41,7 @@ def calling(at: SiteDesk, edge: str, *, next_seq: int, now_s: float) -> Stream:
     called = stream(edge, len(edge))
     at.streams[edge, called.epoch] = called
     called.line = Line(CentreSide())
-    at.greet(called, next_seq, now_s)
+    at.greet(called, next_seq, now_s, round(now_s * 1_000_000))
     return called
 
 

@@ -17,6 +17,7 @@ import {
   trendOf,
 } from "./reading";
 import { forecastDetailOf, forecastOf } from "./reading_forecasts";
+import { type Ledger, ledgerOf } from "./ledger";
 import { type Vote, voteOf } from "./votes";
 
 const ROOT = "/api/v1";
@@ -170,6 +171,12 @@ export interface BackTestRequest {
   readonly site_file?: string;
   readonly against?: string;
   readonly events?: string;
+}
+
+/** A day of a site, in its time zone; null: today. */
+export async function ledger(site: string, day: string | null): Promise<Ledger> {
+  const query = day === null ? "" : `?day=${encodeURIComponent(day)}`;
+  return ledgerOf(await ask(`${at(site)}/ledger${query}`));
 }
 
 export async function backTests(site: string): Promise<BackTest[]> {

@@ -33,6 +33,10 @@ export function decimalsFor(resolution: number): number {
   return 6;
 }
 
+/** A count, to the last one. */
+export const countText = (count: number): string =>
+  numberFormat({ maximumFractionDigits: 0 }).format(count);
+
 export function numberText(value: number | null, resolution: number | null = null): string {
   if (value === null) return MISSING;
   const size = Math.abs(value);

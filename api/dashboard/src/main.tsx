@@ -11,6 +11,7 @@ import "./styles/forecasts.css";
 import "./styles/events.css";
 import "./styles/votes.css";
 import "./styles/back_tests.css";
+import "./styles/ledger.css";
 import { render } from "preact";
 import { startTicking } from "./clock";
 import { begin, startAskingForSites, takeCode } from "./session";

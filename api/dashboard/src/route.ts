@@ -7,6 +7,7 @@ export type Route =
   | { readonly view: "alarms" }
   | { readonly view: "forecasts"; readonly channel: string | null }
   | { readonly view: "backtests" }
+  | { readonly view: "ledger" }
   | { readonly view: "structure"; readonly structure: string; readonly channel: string | null };
 
 const fragment = signal(window.location.hash);
@@ -21,7 +22,7 @@ export function routeOf(hash: string): Route {
     .replace(/^#\/?/, "")
     .split("/")
     .map(decoded);
-  if (view === "alarms" || view === "backtests") return { view };
+  if (view === "alarms" || view === "backtests" || view === "ledger") return { view };
   if (view === "forecasts") return { view, channel: first || null };
   if (view === "structures" && first) {
     return { view: "structure", structure: first, channel: second || null };
@@ -45,6 +46,7 @@ export const FORECASTS = "#/forecasts";
 export const forecastLink = (channel: string): string =>
   `${FORECASTS}/${encodeURIComponent(channel)}`;
 export const BACK_TESTS = "#/backtests";
+export const LEDGER = "#/ledger";
 
 export function structureLink(structure: string, channel?: string | null): string {
   const link = `#/structures/${encodeURIComponent(structure)}`;

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { byUrgency, type Filters, isFiltered, NO_FILTERS, passes } from "../alarm_list";
 import * as api from "../api";
 import { type Alarm, type AlarmKind, COLOURED, type Level, LEVEL_KEYS } from "../model";
-import { BACK_TESTS } from "../route";
+import { BACK_TESTS, LEDGER } from "../route";
 import { loadAgain } from "../session";
 import { alarms, alarmsNotShown, site, siteKey } from "../store";
 import { inWords, say } from "../words";
@@ -35,6 +35,9 @@ export function Alarms() {
         <h1>{words.title}</h1>
         <a href={BACK_TESTS} data-testid="to-back-tests">
           {say().backTests.title}
+        </a>
+        <a href={LEDGER} data-testid="to-ledger">
+          {say().ledger.title}
         </a>
       </div>
       <FilterBar />

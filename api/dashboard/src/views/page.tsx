@@ -11,6 +11,7 @@ import { Announcement } from "./announcement";
 import { Alarms } from "./alarms";
 import { ForecastsView } from "./forecasts";
 import { Header, LostConnection } from "./header";
+import { LedgerView } from "./ledger";
 import { Overview } from "./overview";
 import { SignIn } from "./sign_in";
 import { StructureView } from "./structure";
@@ -72,6 +73,8 @@ function View() {
       return <Alarms />;
     case "forecasts":
       return <ForecastsView channel={shown.channel} />;
+    case "ledger":
+      return <LedgerView />;
     case "backtests":
       return <BackTests />;
     case "structure":

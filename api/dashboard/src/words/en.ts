@@ -32,6 +32,34 @@ export const en = {
     signOut: "Sign out",
   },
 
+  ledger: {
+    title: "Ledger of a day",
+    explanation:
+      "What edges say they took, and what of it is stored, in blocks. A signed statement: groundwatch ledger.",
+    day: "Day",
+    loading: "Counting…",
+    failed: "The ledger can't be read now; it is tried again.",
+    isOpen: "The day is not over: this is what is known so far.",
+    whole: "All that was taken is stored.",
+    notWhole: "Not all that was taken is known to be stored.",
+    unheard: (edges: string) => `Not heard since the day ended: ${edges}. More may have been taken.`,
+    taken: "Taken",
+    stored: "Stored",
+    missing: "Missing",
+    lost: "Declared lost",
+    quarantine: "In quarantine",
+    gaps: "Gaps",
+    range: (first: number, last: number) => `${first} to ${last}`,
+    noReason: "no reason is recorded",
+    channels: "Completeness",
+    channel: "Channel",
+    ofExpected: "Stored of expected",
+    good: "Good",
+    uncertain: "Uncertain",
+    bad: "Bad",
+    unread: "Unread",
+  },
+
   signIn: {
     title: "Sign in",
     explanation:
