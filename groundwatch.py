@@ -25,6 +25,7 @@ from groundwatch_identity import (
     line_encryption,
 )
 from ingest.quarantine_command import app as quarantine
+from telemetry.planted import check_none_by_accident
 
 OURS = ("telemetry", "historian", "ingest", "alarms", "api", "carriers", "edge_agent", "simulators")
 
@@ -358,6 +359,7 @@ def _without_controls(
 def main() -> None:
     """Run the command line; what a user can mend is told in a sentence, not by a traceback."""
     configure_log()
+    check_none_by_accident()
     try:
         app()
     except Exception as error:
