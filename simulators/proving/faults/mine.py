@@ -19,7 +19,7 @@ from simulators.proving.demonstration import (
     database_processes,
     free_ports,
 )
-from simulators.proving.faults.comparison import Findings, compare, released_too_early
+from simulators.proving.faults.comparison import Findings, compare, journal_of, released_too_early
 from simulators.proving.faults.line_proxy import LineProxy
 from simulators.proving.faults.taken import read_taken
 from simulators.proving.processes import ProcessEndedError, children_of, start
@@ -30,7 +30,7 @@ from telemetry.site_file import read_site_text
 
 EDGE = "dam-edge"
 DESTINATION = "demo"
-STORM_EVERY_S, STORM_LASTS_S, STORM_DEPTH_MM, STORMS = 600, 120, 60, 144
+STORM_EVERY_S, STORM_LASTS_S, STORM_DEPTH_MM, STORMS = 600, 120, 200, 144
 DRAINED_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.05
 
@@ -151,11 +151,12 @@ class HurtMine(Demonstration):
         await self._wait_until_delivered()
         await self.edges[0].stop()
         async with await self._connection() as conn:
+            entries = await journal_of(conn, self.cast.site)
             await self._wait_until_all_told(conn)
             plan = plan_of(read_site_text(self.cast.site_text, "site.yaml"))
             taken = read_taken(self.folder / "taken")
             return await compare(
-                conn, self.cast.site, plan, taken, self.sink.delivered, DESTINATION
+                conn, self.cast.site, plan, taken, entries, self.sink.delivered, DESTINATION
             )
 
     async def _wait_until_delivered(self) -> None:
