@@ -1,4 +1,4 @@
-"""A short selection of what `groundwatch faults` does: real processes, real faults, planted bugs."""
+"""A short selection of what `groundwatch faults` does: real processes, faults, planted bugs."""
 
 import json
 import subprocess
