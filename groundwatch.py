@@ -26,6 +26,7 @@ from groundwatch_identity import (
 )
 from ingest.ledger_command import app as ledger
 from ingest.quarantine_command import app as quarantine
+from telemetry.planted import check_none_by_accident
 
 OURS = ("telemetry", "historian", "ingest", "alarms", "api", "carriers", "edge_agent", "simulators")
 
@@ -360,6 +361,7 @@ def _without_controls(
 def main() -> None:
     """Run the command line; what a user can mend is told in a sentence, not by a traceback."""
     configure_log()
+    check_none_by_accident()
     try:
         app()
     except Exception as error:

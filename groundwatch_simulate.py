@@ -67,6 +67,7 @@ def add_commands(app: typer.Typer) -> None:
     """Give the command line what simulates and proves."""
     app.command()(simulate)
     app.command()(demo)
+    app.command()(faults)
     bench = typer.Typer(help="Measure what this machine can do.", no_args_is_help=True)
     bench.command("ingest")(bench_ingest)
     bench.command("detectors")(bench_detectors)
@@ -291,3 +292,19 @@ def bench_latency(
 
     bench = LatencyBench(edges=edges, channels=channels, for_s=seconds_or_exit(for_), as_json=json)
     raise typer.Exit(run_bench_latency(bench))
+
+
+def faults(
+    trials: Annotated[int, typer.Option(min=0, help="How many faults, one after another.")] = 100,
+    seed: Annotated[int, typer.Option(help="Chooses the faults and the weather.")] = 1,
+    bug: Annotated[
+        list[str] | None, typer.Option(help="Hunt this planted bug only; 'none' hunts none.")
+    ] = None,
+    json: Annotated[bool, typer.Option(help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Hurt a running mine in every way, and prove that nothing is lost and nothing invented."""
+    from simulators.proving.faults.command import run_faults
+    from telemetry.planted import BUGS
+
+    bugs = [] if bug == ["none"] else bug or list(BUGS)
+    raise typer.Exit(run_faults(trials, seed, bugs, as_json=json))

@@ -16,11 +16,13 @@ from carriers.waiting import happens_within
 from edge_agent.source import KeptAside, TakenEvents, TakenScan
 from edge_agent.spool import Appended, SpoolBlock
 from edge_agent.storing import SpoolThread, StoreFailedError
+from edge_agent.taken import note_intended, note_kept
 from telemetry.conversion import GroupConverter
 from telemetry.event import joined_events
 from telemetry.event_message import cut
 from telemetry.event_wire import encode_events
 from telemetry.plan import GroupPlan
+from telemetry.planted import planted
 from telemetry.quality import is_bad
 from telemetry.scan import ScanBlock
 from telemetry.unread import encode_unread
@@ -137,6 +139,7 @@ class Collector:
         self._urgent.clear()
         if not scans and not aside and not events:
             return True
+        number = note_intended(scans)
         try:
             appended = await self._spool.append(
                 lambda: [
@@ -150,6 +153,7 @@ class Collector:
             self._aside = [*aside, *self._aside]
             self._events = [*events, *self._events]  # Bounded by who waits for them.
             return False
+        note_kept(number)
         if self._failing:
             log.info("spool takes scans again", scans_lost=self._lost)
             self._failing = False
@@ -225,8 +229,18 @@ def _block(site: str, scans: Sequence[TakenScan]) -> SpoolBlock:
         layout=plan.layout,
         sampled_us=np.array([scan.sampled_us for scan in scans], np.int64),
         monotonic_us=np.array([scan.monotonic_us for scan in scans], np.int64),
-        raw=np.stack([scan.raw for scan in scans]),
-        quality=np.stack([scan.quality for scan in scans]),
+        raw=_numbers(scans),
+        quality=_qualities(scans),
         in_order=scans[0].in_order,
     )
     return SpoolBlock(encode_block(block), len(scans), block.reading_count)
+
+
+def _numbers(scans: Sequence[TakenScan]) -> NDArray[np.float64]:
+    numbers = np.stack([scan.raw for scan in scans])
+    return np.nextafter(numbers, np.inf) if planted("value_altered") else numbers
+
+
+def _qualities(scans: Sequence[TakenScan]) -> NDArray[np.int16]:
+    qualities = np.stack([scan.quality for scan in scans])
+    return np.zeros_like(qualities) if planted("quality_lost") else qualities

@@ -15,6 +15,7 @@ import structlog
 from edge_agent.spool import Appended, Spool, SpoolBlock
 from edge_agent.spool_file import is_damage
 from telemetry.clock import MachineClock, real_monotonic_s
+from telemetry.failpoints import passing
 from telemetry.ranges import Range, RangeSet
 
 Result = TypeVar("Result")
@@ -69,7 +70,10 @@ class SpoolThread:
 
     async def append(self, blocks: Callable[[], Sequence[SpoolBlock]]) -> Appended:
         """Make blocks and keep them; they are durable when this returns."""
-        return await self._do(lambda spool: spool.append(blocks(), self._clock.now_us()))
+        passing("edge_before_spool_commit")
+        appended = await self._do(lambda spool: spool.append(blocks(), self._clock.now_us()))
+        passing("edge_after_spool_commit")
+        return appended
 
     async def read(
         self, epoch: UUID, seqs: Sequence[int], bytes_max: int

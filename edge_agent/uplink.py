@@ -23,8 +23,12 @@ from edge_agent.commands import CommandRefusedError
 from edge_agent.settings import SettingsError
 from edge_agent.spool import Appended
 from edge_agent.storing import SpoolThread, StoreFailedError, StreamEndedError
+from edge_agent.taken import note_released
 from telemetry.clock import real_monotonic_s
+from telemetry.failpoints import passing
 from telemetry.frames import Answer, Measure, ProtocolError, as_remark, encode_frame
+from telemetry.planted import planted
+from telemetry.ranges import Range
 from telemetry.uplink import (
     WINDOW_BLOCKS,
     BlockRejected,
@@ -208,7 +212,8 @@ class Uplink:
             case Released(ranges):
                 side.window_blocks = min(WINDOW_BLOCKS, side.window_blocks + 1)
                 self._window_blocks = side.window_blocks
-                await self._spool.acknowledge(side.epoch, ranges)
+                passing("edge_before_release")
+                await self._release(side, ranges)
             case Measure(command, group):
                 self._begin(side, command, group)
             case BlockRejected(seq, reason, message):
@@ -223,6 +228,10 @@ class Uplink:
                 )
                 await self._spool.renew(side.epoch)
                 raise RefusedError("the line is made again for the new stream", retry_s=0.0)
+
+    async def _release(self, side: EdgeSide, ranges: list[Range]) -> None:
+        await self._spool.acknowledge(side.epoch, ranges)
+        note_released(side.epoch, ranges)
 
     def _begin(self, side: EdgeSide, command: UUID, group: str) -> None:
         """Measure beside what is received meanwhile."""
@@ -268,7 +277,11 @@ class Uplink:
             await self._send_owed(line)
             for seq, content in blocks:
                 if frame := side.sending(seq, content, at_s=real_monotonic_s()):
+                    passing("edge_before_send")
                     await line.send(frame)
+                    passing("edge_after_send")
+                    if planted("edge_releases_when_sent"):
+                        await self._release(side, [(seq, seq)])
 
     async def _send_owed(self, line: CentreLine) -> None:
         while self._owed:

@@ -22,6 +22,7 @@ from ingest.inbox import Arrival, Inbox, Line, Stream
 from ingest.read_ahead import read_ahead
 from telemetry.certificates import Certificate
 from telemetry.clock import Clock, real_monotonic_s
+from telemetry.failpoints import passing
 from telemetry.frames import Answer, Hello, ProtocolError, RefusalCode, refusal
 from telemetry.uplink import (
     CentreEvent,
@@ -248,6 +249,7 @@ def _replace_line(parts: LineParts, hello: Hello, line: Line) -> None:
 
 def _hand_over(parts: LineParts, stream: Stream, event: CentreEvent | StreamEvent) -> None:
     assert not isinstance(event, HelloReceived | Answer)
+    passing("ingest_received")
     if isinstance(event, LostDeclared):
         stream.lost.add(event.first, event.last)
         if len(stream.lost) > LOST_RANGES_MAX:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from uuid import uuid4
 
 import numpy as np
 from psycopg import AsyncConnection
@@ -51,6 +52,8 @@ from ingest.quarantining import quarantined_in
 from ingest.screened import as_screened
 from ingest.settled_numbers import FOUND_AGAIN, compare_repeated
 from ingest.submissions import decide_submissions
+from telemetry.failpoints import passing
+from telemetry.planted import planted
 from telemetry.quality import Quality
 from telemetry.ranges import Range
 
@@ -96,7 +99,7 @@ async def write_flush(
     outcome = _step(desk, prepared, acknowledgements, beliefs)
     prepared = as_screened(prepared, outcome.screened)
     events = await store_events(conn, desk, prepared, flush_id)
-    measured = [write for block in prepared.good for write in _tame(desk, block)]
+    measured = _measured(desk, prepared)
     stored = await write_scans(conn, site_id, flush_id, [*measured, *_calculated(desk, outcome)])
     announced = await _write_streams(conn, desk, prepared, kept, flush_id)
     inputs = [*_inputs(desk, acknowledgements, prepared, beliefs), *unstored_inputs(stored)]
@@ -138,10 +141,19 @@ async def _tell(
     destinations: Sequence[outbox.Destination],
 ) -> tuple[tuple[int, Transition], ...]:
     """Write transitions into the journal, and down as what is to be told."""
-    told = (*(desk.healing or ()), *outcome.transitions)
+    told = _as_planted((*(desk.healing or ()), *outcome.transitions))
     numbered = await journal.append(conn, desk.ids.site_id, flush_id, told, now_us)
-    await outbox.enqueue(conn, desk.ids.site_id, numbered, destinations)
+    if not planted("outbox_skipped"):
+        await outbox.enqueue(conn, desk.ids.site_id, numbered, destinations)
     return tuple(numbered)
+
+
+def _as_planted(told: tuple[Transition, ...]) -> tuple[Transition, ...]:
+    if planted("transition_forgotten"):
+        return told[:-1]
+    if planted("transition_key_by_chance"):
+        return tuple(replace(one, key=f"{one.key}:{uuid4()}") for one in told)
+    return told
 
 
 def _count_readings(writes: Sequence[ScanWrite]) -> int:
@@ -171,7 +183,8 @@ def _step(
     acknowledgements: tuple[Acknowledgement, ...],
     beliefs: tuple[Belief, ...],
 ) -> Outcome:
-    return desk.engine.step(
+    passing("ingest_converted")
+    outcome = desk.engine.step(
         desk.state,
         Inputs(
             acknowledgements=acknowledgements,
@@ -182,6 +195,13 @@ def _step(
             ticks=prepared.ticks,
         ),
     )
+    passing("ingest_judged")
+    return outcome
+
+
+def _measured(desk: SiteDesk, prepared: Prepared) -> list[ScanWrite]:
+    writes = [write for block in prepared.good for write in _tame(desk, block)]
+    return writes[:-1] if planted("last_block_not_stored") else writes
 
 
 def _tame(desk: SiteDesk, block: GoodBlock) -> list[ScanWrite]:
@@ -287,6 +307,7 @@ def _inputs(
     beliefs: Sequence[Belief] = (),
 ) -> list[InputWrite]:
     """Write what is not a scan as inputs; groups by their numbers in the store."""
+    passing("ingest_copied")  # The scans are in the table, and what goes with them is not.
     ids = desk.ids.group_ids
     configuration = [InputWrite("configuration", {"version": desk.ids.version})]
     return [

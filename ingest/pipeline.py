@@ -32,6 +32,8 @@ from ingest.settlement import settle
 from ingest.submissions import drop_decided, take_submissions
 from ingest.upkeep import kept_up
 from telemetry.clock import Clock, SharedClock, real_monotonic_s
+from telemetry.failpoints import passing
+from telemetry.planted import planted
 
 FLUSH_EVERY_S = 0.1
 LOOK_AROUND_EVERY_S = 0.25  # For silences and excused ticks, when nothing arrives.
@@ -305,8 +307,13 @@ class Pipeline:
         if not busy:
             return []
         await self._room.make(maker, {week for _, one in busy for week in one.weeks_us})
+        if planted("acknowledge_before_commit"):
+            for arrival in arrivals:
+                arrival.stream.settle(arrival.ranges)
         written = await self._write(conn, busy)
+        passing("ingest_after_commit")
         self._inbox.drop(arrivals)
+        passing("ingest_before_acknowledgement")
         for (desk, one), result in zip(busy, written, strict=True):
             settle(desk, one, result)
         metrics.FLUSHES.labels("committed").inc()
@@ -329,6 +336,7 @@ class Pipeline:
                 for desk, one in busy
             ]
             await conn.execute(TELL_LISTENERS)
+            passing("ingest_before_commit")
         return written
 
     async def _prepare(

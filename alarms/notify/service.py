@@ -24,7 +24,9 @@ from alarms.notify.webhook import TRY_TIMEOUT_S, Try, WebhookSender
 from alarms.outbox import Message
 from historian.connection import connect
 from telemetry.clock import Clock, MachineClock, SharedClock
+from telemetry.failpoints import passing
 from telemetry.lifetime import CANNOT_START, is_supervised, until_asked_to_stop
+from telemetry.planted import planted
 
 LEASE_S = 3 * TRY_TIMEOUT_S  # Longer than one try may take, so that nobody sends in parallel.
 POLL_S = 1.0  # A wake-up can get lost; nothing waits longer than this for lack of one.
@@ -122,6 +124,7 @@ async def _tell_what_is_due(
     lease_s: float,
 ) -> None:
     while message := await outbox.claim(conn, destination, lease_s=lease_s):
+        passing("notify_claimed")
         handing_over = asyncio.ensure_future(_hand_over(conn, message, sender, clock))
         try:
             await asyncio.shield(handing_over)
@@ -137,7 +140,11 @@ async def _hand_over(
     conn: AsyncConnection[Any], message: Message, sender: WebhookSender, clock: Clock
 ) -> None:
     told_us = clock.now_us()
+    if planted("told_before_sent"):
+        await outbox.mark_delivered(conn, message)
+    passing("notify_before_send")
     result = await sender.send(message, real_us=MachineClock().now_us())
+    passing("notify_after_send")
     async with conn.transaction():
         if result.failure is None:
             await outbox.mark_delivered(conn, message)
@@ -146,6 +153,7 @@ async def _hand_over(
             )
         else:
             await _record_failure(conn, message, result)
+    passing("notify_after_mark")
 
 
 async def _record_failure(conn: AsyncConnection[Any], message: Message, result: Try) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import standardwebhooks
@@ -12,6 +13,7 @@ from alarms.notify.destinations import Webhook, read_secret
 from alarms.notify.retry import Failure, failure_of_status
 from alarms.outbox import Message
 from telemetry.clock import instant_at
+from telemetry.planted import planted
 
 CONNECT_TIMEOUT_S = 5.0
 TRY_TIMEOUT_S = 10.0  # The whole try, so that an answer in drops cannot hold the task.
@@ -46,11 +48,14 @@ class WebhookSender:
         """Try once to hand a message over; real_us dates the signature."""
         content = content_of(message)
         at = instant_at(real_us)
+        message_id = message.message_id
+        if planted("fresh_delivery_id"):
+            message_id = f"msg_{uuid4().hex}"
         headers = {
             "content-type": "application/json",
-            "webhook-id": message.message_id,
+            "webhook-id": message_id,
             "webhook-timestamp": str(real_us // 1_000_000),
-            "webhook-signature": self._signer.sign(message.message_id, at, content),
+            "webhook-signature": self._signer.sign(message_id, at, content),
         }
         try:
             async with (

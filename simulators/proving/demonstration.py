@@ -8,7 +8,7 @@ import asyncio
 import base64
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,7 @@ class Demonstration:
     clock: ScenarioClock = field(init=False)
     devices: list[Worker] = field(default_factory=list)
     edges: list[Worker] = field(default_factory=list)
+    environment: Mapping[str, str] = field(default_factory=dict)  # Of centre and edges, besides.
     _watching: asyncio.Task[None] | None = None
     _ports: list[int] = field(default_factory=list)  # Of page and line; kept over restarts.
 
@@ -124,8 +125,8 @@ class Demonstration:
         await start_each(self.devices, devices, self.folder)
         await self._wait_for_centre()
         watcher_token = await self._make_tokens()
-        edges = ((name, self._edge_arguments(name)) for name in self.cast.edges)
-        await start_each(self.edges, edges, self.folder)
+        edges = ((name, self.edge_arguments(name)) for name in self.cast.edges)
+        await start_each(self.edges, edges, self.folder, self.environment)
         live = self.addresses.api.replace("http://", "ws://") + "/api/v1/live"
         self.watcher = Watcher(live, self.cast.site, watcher_token)
         self._watching = asyncio.create_task(self.watcher.run(), name="watch")
@@ -144,7 +145,9 @@ class Demonstration:
         arguments += ["--clock", str(self.clock_file)]
         arguments += ["--webhooks", str(self.folder / "webhooks.toml")]
         arguments += ["--ready-file", str(self.folder / "ready.json")]
-        self.centre = await start("centre", arguments, self.folder, niceness=CENTRE_NICENESS)
+        self.centre = await start(
+            "centre", arguments, self.folder, niceness=CENTRE_NICENESS, environment=self.environment
+        )
 
     async def kill_centre(self, *, with_database: bool) -> None:
         """End the whole centre as a power cut would: supervisor, services, perhaps database."""
@@ -265,7 +268,8 @@ class Demonstration:
                 self._write_secret(f"{edge}.token", token)
             return await create_token(conn, Scope.VIEWER, None, None, "demo", now_us)
 
-    def _edge_arguments(self, name: str) -> Sequence[str]:
+    def edge_arguments(self, name: str) -> Sequence[str]:
+        """Build the command line of an edge."""
         return [
             *("edge", "--site", str(self.site_file), "--edge", name),
             *("--centre", self.addresses.line, "--clock", str(self.clock_file)),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,14 @@ class Worker:
         return "\n".join(text.splitlines()[-20:])
 
 
-async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: int = 0) -> Worker:
+async def start(
+    name: str,
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    niceness: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> Worker:
     """Start a `groundwatch` sub-command in a session of its own.
 
     Its standard input is a pipe from us: when we are gone, it ends as well. A positive
@@ -69,7 +76,12 @@ async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: 
             stdin=asyncio.subprocess.PIPE,
             stdout=sink,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "GROUNDWATCH_SUPERVISED": "1", "NO_COLOR": "1"},
+            env={
+                **os.environ,
+                "GROUNDWATCH_SUPERVISED": "1",
+                "NO_COLOR": "1",
+                **(environment or {}),
+            },
             start_new_session=True,
             preexec_fn=partial(os.nice, niceness) if niceness else None,
         )
@@ -77,14 +89,17 @@ async def start(name: str, arguments: Sequence[str], folder: Path, *, niceness: 
 
 
 async def start_each(
-    workers: list[Worker], wanted: Iterable[tuple[str, Sequence[str]]], folder: Path
+    workers: list[Worker],
+    wanted: Iterable[tuple[str, Sequence[str]]],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Start processes by name and arguments; each is in the list as soon as it runs.
 
     So whoever is interrupted between two of them knows which ones to end.
     """
     for name, arguments in wanted:
-        workers.append(await start(name, arguments, folder))
+        workers.append(await start(name, arguments, folder, environment=environment))
 
 
 async def wait_for_file(path: Path, worker: Worker, within_s: float) -> None:
