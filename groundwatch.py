@@ -42,7 +42,6 @@ app.add_typer(ledger, name="ledger")
 groundwatch_files.add_commands(app)
 groundwatch_backtest.add_commands(app)
 groundwatch_identity.add_commands(app)
-
 groundwatch_simulate.add_commands(app)
 app.command()(probe)
 
