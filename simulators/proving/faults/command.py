@@ -93,7 +93,10 @@ async def _run(trials: int, seed: int, bugs: list[str]) -> Report:
         await _try(report, _order(trials, chance), chance)
     for bug in bugs:
         report.planted += 1
-        found = await _hunt(bug, chance)
+        try:
+            found = await _hunt(bug, chance)
+        except ProcessEndedError as error:  # With this bug the mine does not mend itself.
+            found = Findings(lost=1, examples=[str(error).splitlines()[0]])
         sys.stderr.write(f"planted {bug}: {'; '.join(found.examples[:2]) or 'NOT FOUND'}\n")
         if found.is_clean:
             report.not_caught.append(bug)

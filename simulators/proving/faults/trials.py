@@ -9,7 +9,7 @@ from functools import partial
 
 from simulators.proving.faults.comparison import Findings
 from simulators.proving.faults.mine import HurtMine
-from simulators.proving.processes import kill_now
+from simulators.proving.processes import ProcessEndedError, kill_now
 from telemetry import failpoints
 
 REACHED_WITHIN_S = 45.0  # A notifier passes its points only when a level changes.
@@ -19,7 +19,7 @@ LOOK_AGAIN_S = 0.01
 Fault = Callable[[HurtMine, random.Random], Awaitable[Findings]]
 
 
-class NotReachedError(Exception):
+class NotReachedError(ProcessEndedError):
     """A failpoint was not passed in time; the message names it."""
 
 
