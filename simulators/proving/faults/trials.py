@@ -14,6 +14,7 @@ from telemetry import failpoints
 
 REACHED_WITHIN_S = 45.0  # A notifier passes its points only when a level changes.
 LASTS_S = 1.0
+HEARD_WITHIN_S = 0.4
 LOOK_AGAIN_S = 0.01
 
 Fault = Callable[[HurtMine, random.Random], Awaitable[Findings]]
@@ -81,6 +82,9 @@ async def fail_at(mine: HurtMine, chance: random.Random, *, name: str) -> Findin
     except TimeoutError:
         mine.failpoint_file.unlink(missing_ok=True)
         raise NotReachedError(f"the failpoint {name} was not reached") from None
+    # What has left the process by now reaches the edge, and is written down; then the process is
+    # started again, and the edge sends what is missing.
+    await asyncio.sleep(HEARD_WITHIN_S)
     findings = await mine.released_too_early()
     if name in failpoints.EDGE:
         await mine.edges[0].process.wait()
